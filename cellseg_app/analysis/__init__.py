@@ -1,0 +1,1 @@
+"""From probability to cells: threshold, instances, measurements. Arrays in, arrays out."""

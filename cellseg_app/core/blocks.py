@@ -1,0 +1,60 @@
+"""Boxes of voxels: the unit in which volumes larger than memory are read, worked on and written."""
+
+from __future__ import annotations
+
+import itertools
+
+from cellseg_app.core.volume import ShapeZYX
+
+Region = tuple[slice, slice, slice]
+
+
+def whole(shape_zyx: ShapeZYX) -> Region:
+    """The region covering a whole volume."""
+    z, y, x = shape_zyx
+    return slice(0, z), slice(0, y), slice(0, x)
+
+
+def region_shape(region: Region) -> ShapeZYX:
+    """Number of voxels of a region along Z, Y, X."""
+    z, y, x = (int(s.stop) - int(s.start) for s in region)
+    return z, y, x
+
+
+def region_origin(region: Region) -> ShapeZYX:
+    """First voxel of a region."""
+    z, y, x = (int(s.start) for s in region)
+    return z, y, x
+
+
+def block_regions(shape_zyx: ShapeZYX, block_zyx: ShapeZYX) -> list[Region]:
+    """Regions that tile a volume without overlap, in Z, Y, X order; the last may be smaller."""
+    axes = [
+        [slice(start, min(start + step, size)) for start in range(0, size, step)]
+        for size, step in zip(shape_zyx, block_zyx, strict=True)
+    ]
+    return [(z, y, x) for z, y, x in itertools.product(*axes)]
+
+
+def grow(region: Region, halo_zyx: ShapeZYX, shape_zyx: ShapeZYX) -> Region:
+    """The region with a halo on every side, cut at the borders of the volume."""
+    z, y, x = (
+        slice(max(0, s.start - halo), min(size, s.stop + halo))
+        for s, halo, size in zip(region, halo_zyx, shape_zyx, strict=True)
+    )
+    return z, y, x
+
+
+def relative_to(inner: Region, outer: Region) -> Region:
+    """`inner` in the coordinates of an array that holds `outer`."""
+    z, y, x = (
+        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+    )
+    return z, y, x
+
+
+def intersect(a: Region, b: Region) -> Region | None:
+    """The common part of two regions, or None."""
+    z, y, x = (slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
+    common = (z, y, x)
+    return common if all(s.stop > s.start for s in common) else None

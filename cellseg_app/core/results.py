@@ -1,0 +1,61 @@
+"""What the stages hand to each other and to the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cellseg_app.core.volume import ShapeZYX, SpacingZYX
+
+
+@dataclass(frozen=True, slots=True)
+class CellTable:
+    """Measurements of one volume.
+
+    Attributes
+    ----------
+    cells
+        One row per cell, column `label` first, units in the column names.
+    summary
+        One value per image: size, volumes, number of cells, density.
+    """
+
+    cells: pd.DataFrame
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """Paths of what a run wrote; None for what was not asked for."""
+
+    record: Path
+    probability: Path | None = None
+    labels: Path | None = None
+    table: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One volume, done."""
+
+    name: str
+    source: Path | None
+    shape_zyx: ShapeZYX
+    spacing_um_zyx: SpacingZYX | None
+    n_cells: int
+    files: RunFiles
+    summary: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailure:
+    """One volume that could not be done, and why."""
+
+    source: Path
+    problem: str
+    remedy: str
+    bug: bool = False

@@ -1,0 +1,1 @@
+"""Networks and how they run: cards, weights, normalization, windows. The room of torch."""

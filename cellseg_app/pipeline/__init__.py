@@ -1,0 +1,1 @@
+"""The stages in order: one volume, a batch, resume, estimate, re-segment."""
