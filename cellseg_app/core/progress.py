@@ -85,6 +85,8 @@ class StageProgress:
     def advance(self, n: int = 1, message: str = "") -> None:
         """Count `n` steps as done, report, and raise `Cancelled` if stopping was asked for."""
         self._done += n
+        # Work repeated after a lack of memory counts again; a bar never passes its end.
+        self._total = max(self._total, self._done)
         self._report(message)
         self.check()
 

@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from cellseg_app.core.volume import LazyArray, ShapeZYX
 
-Blending = Literal["gaussian", "constant"]
-_SIGMA_PER_WINDOW: Final = 0.125
 _WEIGHT_FLOOR: Final = 1e-3
 
 
@@ -75,7 +73,7 @@ def window_grid(
     *,
     divisor: int = 1,
     margin: int = 0,
-    blending: Blending = "gaussian",
+    blend_sigma: float = 0.125,
 ) -> WindowGrid:
     """Lay windows over a volume.
 
@@ -92,11 +90,12 @@ def window_grid(
     margin
         Voxels by which the windows reach beyond the border, so that border voxels too are seen
         with surroundings (reflected).
-    blending
-        `gaussian` trusts the middle of a window more than its rim; `constant` is a plain mean.
+    blend_sigma
+        Width of the Gaussian by which the middle of a window is trusted more than its rim, as a
+        share of the window.
     """
     z, y, x = (
-        _axis_windows(size, window, overlap, divisor, margin, blending) for size in shape_zyx
+        _axis_windows(size, window, overlap, divisor, margin, blend_sigma) for size in shape_zyx
     )
     return WindowGrid((z, y, x))
 
@@ -107,7 +106,7 @@ def _axis_windows(
     overlap: float,
     divisor: int,
     margin: int,
-    blending: Blending,
+    blend_sigma: float,
 ) -> AxisWindows:
     extent = size + 2 * margin
     edge = extent if window == "whole" else window
@@ -119,17 +118,15 @@ def _axis_windows(
         last = extent - edge
         n_windows = -(-last // step) + 1
         starts = tuple(min(i * step, last) - margin for i in range(n_windows))
-    return AxisWindows(size, edge, starts, _partition_of_unity(size, edge, starts, blending))
+    return AxisWindows(size, edge, starts, _partition_of_unity(size, edge, starts, blend_sigma))
 
 
 def _partition_of_unity(
-    size: int, window: int, starts: tuple[int, ...], blending: Blending
+    size: int, window: int, starts: tuple[int, ...], blend_sigma: float
 ) -> npt.NDArray[np.float32]:
-    profile = np.ones(window)
-    if blending == "gaussian":
-        offset = np.arange(window) - (window - 1) / 2
-        profile = np.exp(-0.5 * (offset / (_SIGMA_PER_WINDOW * window)) ** 2)
-        profile = np.maximum(profile, _WEIGHT_FLOOR)
+    offset = np.arange(window) - (window - 1) / 2
+    profile = np.exp(-0.5 * (offset / (blend_sigma * window)) ** 2)
+    profile = np.maximum(profile, _WEIGHT_FLOOR)
     first, last = starts[0], max(starts[-1] + window, size)
     total = np.zeros(last - first)
     for start in starts:

@@ -1,0 +1,84 @@
+"""Which processors there are, what they can do natively, and how much memory is left on them."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from cellseg_app.core.errors import SettingsError
+from cellseg_app.core.settings import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A processor the user can choose.
+
+    Attributes
+    ----------
+    name
+        What `--device` takes: cpu, cuda:0, mps.
+    title
+        What it is called, for people.
+    memory_bytes
+        Memory it has in all.
+    """
+
+    name: str
+    title: str
+    memory_bytes: int
+
+
+def available_devices() -> list[DeviceInfo]:
+    """Return every usable processor, the fastest kind first."""
+    devices = []
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            devices.append(
+                DeviceInfo(f"cuda:{index}", properties.name, int(properties.total_memory))
+            )
+    memory_bytes = int(psutil.virtual_memory().total)
+    if torch.backends.mps.is_available():
+        devices.append(DeviceInfo("mps", "Apple graphics", memory_bytes))
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    title = f"{platform.processor() or platform.machine()} ({cores} cores)"
+    devices.append(DeviceInfo("cpu", title, memory_bytes))
+    return devices
+
+
+def choose_device(wanted: str) -> str:
+    """Return the device for `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises
+    ------
+    SettingsError
+        This machine does not have the device asked for.
+    """
+    names = [device.name for device in available_devices()]
+    if wanted == "auto":
+        return names[0]
+    name = "cuda:0" if wanted == "cuda" else wanted
+    if name not in names:
+        raise SettingsError(
+            f"This machine has no device {wanted!r}.",
+            f"Choose one of auto, {', '.join(names)}.",
+        )
+    return name
+
+
+def native_half_precision(device: str) -> Precision | None:
+    """Return the half precision that a device computes natively, or None."""
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device == "cpu" and _cpu_has_bfloat16():
+        return "bfloat16"
+    return None
+
+
+def _cpu_has_bfloat16() -> bool:
+    # Not every build of torch has these probes; without them half precision stays off.
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
