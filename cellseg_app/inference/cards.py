@@ -159,6 +159,15 @@ def card_path_for(weights_path: Path) -> Path:
     return weights_path.with_suffix(CARD_SUFFIX)
 
 
+def looks_like_card(path: Path) -> bool:
+    """Return whether the file exists and claims to be a model card, usable or not."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "card_version" in content
+
+
 def read_card(path: Path) -> ModelCard:
     """Return the checked card.
 
