@@ -1,0 +1,94 @@
+"""Which lattice a network is to see a volume on, so that its cells have the size it learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cellseg_app.core.settings import CellSizeSettings
+from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX, Volume
+from cellseg_app.inference.cards import ModelCard
+from cellseg_app.inference.cell_size import estimate_diameter_px
+from cellseg_app.inference.resample import ResampledArray, resampled_shape
+
+# Networks bear this much deviation; resampling for less would only blur.
+_NEGLIGIBLE: Final = 1.12
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLattice:
+    """The volume as the network sees it.
+
+    Attributes
+    ----------
+    shape_zyx
+        Number of voxels after resampling; equal to the volume's own where nothing is resampled.
+    diameter_px
+        Cell diameter that was assumed, in the volume's voxels along Y and X; None if none was.
+    diameter_source
+        user, estimate, card or none.
+    notes
+        What was assumed, for the log and the record.
+    """
+
+    shape_zyx: ShapeZYX
+    diameter_px: float | None
+    diameter_source: str
+    notes: tuple[str, ...] = ()
+
+    def view(self, image: LazyArray) -> LazyArray:
+        """The image on this lattice; reading resamples only what is asked for."""
+        if tuple(image.shape) == self.shape_zyx:
+            return image
+        return ResampledArray(image, self.shape_zyx)
+
+
+def network_lattice(volume: Volume, card: ModelCard, settings: CellSizeSettings) -> NetworkLattice:
+    """Choose the lattice: by the user's diameter, an estimate, or the card's voxel size.
+
+    Networks whose card declares no object diameter see the volume as it is.
+    """
+    learned_px = card.object_diameter_voxels
+    if learned_px is None or settings.diameter is None:
+        return NetworkLattice(volume.shape_zyx, None, "none")
+    spacing = volume.spacing_um_zyx
+    notes = []
+    if spacing is None:
+        notes.append("The voxel size is unknown: voxels are taken as cubes.")
+    diameter_px, source = _diameter_px(volume, card, settings)
+    if diameter_px is None:
+        notes.append("No cell size could be estimated: the volume is not resized.")
+        return NetworkLattice(volume.shape_zyx, None, "none", tuple(notes))
+    notes.append(f"Cells are taken as {diameter_px:.1f} voxels wide ({source}).")
+    step = diameter_px / learned_px
+    z_um, y_um, x_um = spacing or (1.0, 1.0, 1.0)
+    lateral_um = (y_um * x_um) ** 0.5
+    step_zyx = (step * lateral_um / z_um, step * lateral_um / y_um, step * lateral_um / x_um)
+    if all(1 / _NEGLIGIBLE < s < _NEGLIGIBLE for s in step_zyx):
+        return NetworkLattice(volume.shape_zyx, diameter_px, source, tuple(notes))
+    shape = resampled_shape(volume.shape_zyx, step_zyx)
+    notes.append(f"Resized for the network from {volume.shape_zyx} to {shape} voxels.")
+    return NetworkLattice(shape, diameter_px, source, tuple(notes))
+
+
+def _diameter_px(
+    volume: Volume, card: ModelCard, settings: CellSizeSettings
+) -> tuple[float | None, str]:
+    lateral_um = _lateral_um(volume.spacing_um_zyx)
+    if isinstance(settings.diameter, (int, float)):
+        if settings.diameter_unit == "px":
+            return float(settings.diameter), "user"
+        if lateral_um is not None:
+            return settings.diameter / lateral_um, "user"
+    estimate = estimate_diameter_px(volume.data, volume.spacing_um_zyx)
+    if estimate is not None:
+        return estimate, "estimate"
+    if card.voxel_size_um and card.object_diameter_voxels and lateral_um is not None:
+        return card.voxel_size_um * card.object_diameter_voxels / lateral_um, "card"
+    return None, "none"
+
+
+def _lateral_um(spacing_um_zyx: SpacingZYX | None) -> float | None:
+    if spacing_um_zyx is None:
+        return None
+    return float((spacing_um_zyx[1] * spacing_um_zyx[2]) ** 0.5)
