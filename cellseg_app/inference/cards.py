@@ -100,7 +100,7 @@ class ModelCard(_Value):
     window_fixed
         Whether the window extent must not be changed.
     blend_sigma
-        Width of the Gaussian that blends windows, as a share of the window.
+        Width of the Gaussian that blends windows, as a share of the window; None is a plain mean.
     """
 
     card_version: Literal[1] = 1
@@ -122,7 +122,7 @@ class ModelCard(_Value):
     divisor: PositiveInt = 8
     minimum: PositiveInt = 8
     overlap_default: float = Field(default=0.25, ge=0, le=0.9)
-    blend_sigma: float = Field(default=0.125, gt=0, le=1)
+    blend_sigma: float | None = Field(default=0.125, gt=0, le=1)
     default_threshold: float = Field(default=0.5, ge=0, le=1)
     default_instances: str | None = None
     default_instance_options: dict[str, float | int | bool | str] = {}

@@ -98,7 +98,9 @@ def compatible_card(
             "window_fixed": fixed is not None,
             "divisor": divisor,
             "minimum": traits.minimum if traits else 1,
-            "blend_sigma": 0.01,
+            # The plugin's Gaussian is 0.01 of a window wide and floored at a thousandth: a plain
+            # mean everywhere but in the few voxels at the centre of each window.
+            "blend_sigma": None,
             "default_threshold": _THRESHOLDS.get(known, 0.5),
             "cellseg3d_compatible": True,
             "notes": _NOTES,

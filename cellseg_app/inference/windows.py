@@ -73,7 +73,7 @@ def window_grid(
     *,
     divisor: int = 1,
     margin: int = 0,
-    blend_sigma: float = 0.125,
+    blend_sigma: float | None = 0.125,
 ) -> WindowGrid:
     """Lay windows over a volume.
 
@@ -92,7 +92,7 @@ def window_grid(
         with surroundings (reflected).
     blend_sigma
         Width of the Gaussian by which the middle of a window is trusted more than its rim, as a
-        share of the window.
+        share of the window; None for a plain mean.
     """
     z, y, x = (
         _axis_windows(size, window, overlap, divisor, margin, blend_sigma) for size in shape_zyx
@@ -106,7 +106,7 @@ def _axis_windows(
     overlap: float,
     divisor: int,
     margin: int,
-    blend_sigma: float,
+    blend_sigma: float | None,
 ) -> AxisWindows:
     extent = size + 2 * margin
     edge = extent if window == "whole" else window
@@ -122,11 +122,13 @@ def _axis_windows(
 
 
 def _partition_of_unity(
-    size: int, window: int, starts: tuple[int, ...], blend_sigma: float
+    size: int, window: int, starts: tuple[int, ...], blend_sigma: float | None
 ) -> npt.NDArray[np.float32]:
-    offset = np.arange(window) - (window - 1) / 2
-    profile = np.exp(-0.5 * (offset / (blend_sigma * window)) ** 2)
-    profile = np.maximum(profile, _WEIGHT_FLOOR)
+    profile = np.ones(window)
+    if blend_sigma is not None:
+        offset = np.arange(window) - (window - 1) / 2
+        profile = np.exp(-0.5 * (offset / (blend_sigma * window)) ** 2)
+        profile = np.maximum(profile, _WEIGHT_FLOOR)
     first, last = starts[0], max(starts[-1] + window, size)
     total = np.zeros(last - first)
     for start in starts:

@@ -115,7 +115,7 @@ def test_a_plugin_checkpoint_gets_the_plugins_ways(
         scope="window", kind="quantile_clip", low_quantile=0.01, high_quantile=0.99
     )
     assert card.output.activation == "stretch_per_window"
-    assert (card.window_default, card.overlap_default, card.blend_sigma) == (64, 0.25, 0.01)
+    assert (card.window_default, card.overlap_default, card.blend_sigma) == (64, 0.25, None)
     assert card.cellseg3d_compatible
     assert card.voxel_size_um is None
     assert card.object_diameter_voxels is None

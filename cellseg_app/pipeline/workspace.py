@@ -1,0 +1,121 @@
+"""A run's folder of unfinished work: the network's output so far and the ledger of what is done.
+
+Its name holds a fingerprint of input, settings and weights. A run that was killed finds it again
+and goes on; a run with anything changed never sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.io.atomic import write_text_atomic
+
+FOLDER_NAME: Final = ".cellseg-work"
+_LEDGER: Final = "ledger.json"
+_PROBABILITY: Final = "probability.npy"
+_LABELS: Final = "labels.npy"
+
+
+def fingerprint(*parts: object) -> str:
+    """Return a hash of values that JSON can hold."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def input_identity(path: Path) -> list[Any]:
+    """Return what tells that a file or folder is still the same: names, sizes, change times."""
+    resolved = path.resolve()
+    files = sorted(p for p in resolved.rglob("*") if p.is_file()) if path.is_dir() else [resolved]
+    stats = [(str(file), file.stat()) for file in files]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
+class Workspace:
+    """Folder and ledger of one volume's run.
+
+    Parameters
+    ----------
+    output_folder
+        Where the results go; the workspace is a hidden folder inside it.
+    name
+        The volume's name, for people who look into the folder.
+    key
+        The run's `fingerprint`.
+    """
+
+    def __init__(self, output_folder: Path, name: str, key: str) -> None:
+        self.folder = output_folder / FOLDER_NAME / f"{name[:60]}-{key}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def slabs_done(self) -> int:
+        """How many slabs of the probability an earlier run has finished."""
+        return int(self._ledger().get("slabs_done", 0))
+
+    def probability(self, classes: int, shape_zyx: ShapeZYX) -> npt.NDArray[np.float16]:
+        """The network's output on disk, (C, Z, Y, X) float16, made on first use."""
+        array: npt.NDArray[np.float16] = self._array(
+            _PROBABILITY, (classes, *shape_zyx), np.dtype(np.float16)
+        )
+        return array
+
+    def labels(self, shape_zyx: ShapeZYX) -> npt.NDArray[np.uint32]:
+        """Scratch space on disk for labels, (Z, Y, X) uint32, all zero."""
+        (self.folder / _LABELS).unlink(missing_ok=True)
+        array: npt.NDArray[np.uint32] = self._array(_LABELS, shape_zyx, np.dtype(np.uint32))
+        return array
+
+    def slab_finished(self, count: int, probability: npt.NDArray[np.float16]) -> None:
+        """Note that the first `count` slabs stand on disk."""
+        if isinstance(probability, np.memmap):
+            probability.flush()
+        self._note(slabs_done=count)
+
+    def remembered(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """A value kept by `remember`, or None."""
+        return self._ledger().get(key)
+
+    def remember(self, **values: object) -> None:
+        """Keep choices that must not change when the run is resumed."""
+        self._note(**values)
+
+    def remove(self) -> None:
+        """Delete the workspace; the parent too when nothing else is under way in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_if_empty(self.folder.parent)
+
+    def _array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:  # noqa: ANN401
+        path = self.folder / name
+        if path.exists():
+            array = np.lib.format.open_memmap(path, mode="r+")
+            if array.shape == shape and array.dtype == dtype:
+                return array
+            self._note(slabs_done=0)
+        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+    def _ledger(self) -> dict[str, Any]:
+        try:
+            ledger = json.loads((self.folder / _LEDGER).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return ledger if isinstance(ledger, dict) else {}
+
+    def _note(self, **values: object) -> None:
+        text = json.dumps({**self._ledger(), **values}, default=str)
+        write_text_atomic(self.folder / _LEDGER, text)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Delete a folder unless it holds something."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return
