@@ -1,0 +1,1 @@
+"""Simulated volumes, losses, training and fine-tuning of the networks."""

@@ -1,0 +1,66 @@
+"""Batches for training and the fixed samples it is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cellseg_app.training.augment import draw_patch
+from cellseg_app.training.samples import Sample, list_samples, read_sample
+from cellseg_app.training.settings import TrainingSettings
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+_KEPT_IN_MEMORY = 64
+
+
+def batches(settings: TrainingSettings, first_step: int) -> Iterator[Batch]:
+    """Yield image and target (N, 1, Z, Y, X) of each step still to do.
+
+    A batch depends on the seed and its step alone, so an interrupted run goes on exactly. One
+    batch is prepared ahead while the network works.
+    """
+    folders = [list_samples([folder.path]) for folder in settings.data]
+    shares = np.array([folder.share for folder in settings.data])
+    read = lru_cache(maxsize=_KEPT_IN_MEMORY)(read_sample)
+
+    def prepare(step: int) -> Batch:
+        rng = np.random.default_rng([settings.seed, step])
+        images, targets = [], []
+        for _ in range(settings.batch):
+            paths = folders[int(rng.choice(len(folders), p=shares / shares.sum()))]
+            sample = read(paths[int(rng.integers(len(paths)))])
+            image, target = draw_patch(sample, settings.patch_voxels, rng)
+            images.append(image)
+            targets.append(target)
+        stack = torch.from_numpy(np.stack(images))[:, None]
+        if settings.channels_last:
+            stack = stack.contiguous(memory_format=torch.channels_last_3d)
+        return stack, torch.from_numpy(np.stack(targets))[:, None]
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(prepare, first_step)
+        for step in range(first_step, settings.steps):
+            batch = coming.result()
+            coming = ahead.submit(prepare, step + 1)
+            yield batch
+
+
+@lru_cache(maxsize=2)
+def validation_samples(folders: tuple[Path, ...], edge: int) -> tuple[Sample, ...]:
+    """The middle of every validation volume."""
+    if not folders:
+        return ()
+    samples = []
+    for path in list_samples(folders):
+        sample = read_sample(path)
+        middle = tuple(
+            slice(max(0, (size - edge) // 2), max(0, (size - edge) // 2) + edge)
+            for size in sample.image.shape
+        )
+        samples.append(Sample(sample.image[middle], sample.target[middle], sample.labels[middle]))
+    return tuple(samples)

@@ -1,0 +1,93 @@
+"""How good a network is on labelled samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
+
+from cellseg_app.training.samples import Sample
+
+Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Agreement with labels: overlap of the foreground, and objects found (F1 at IoU 0.5)."""
+
+    dice: float
+    f1: float
+
+
+def split_at_peaks(
+    probability: npt.NDArray[np.float32], *, threshold: float = 0.5, h: float = 0.05
+) -> npt.NDArray[np.int32]:
+    """Objects of a centre-peaked map: one for each peak that stands `h` above its saddle."""
+    foreground = probability > threshold
+    seeds, _ = _label(h_maxima(probability, h).astype(bool) & foreground)
+    return np.asarray(watershed(-probability, seeds, mask=foreground), dtype=np.int32)
+
+
+def _label(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], int]:
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    return np.asarray(labels, dtype=np.int32), int(count)
+
+
+def count_matches(
+    found: npt.NDArray[np.integer[Any]],
+    truth: npt.NDArray[np.integer[Any]],
+    *,
+    minimum_iou: float = 0.5,
+    minimum_voxels: int = 1,
+) -> tuple[int, int, int]:
+    """Return (matched, found, true) objects; above an IoU of 0.5 a partner is unique."""
+    found, truth = drop_small(found, minimum_voxels), drop_small(truth, minimum_voxels)
+    n_found, n_true = int(found.max(initial=0)), int(truth.max(initial=0))
+    pairs = np.bincount(
+        found.ravel().astype(np.int64) * (n_true + 1) + truth.ravel(),
+        minlength=(n_found + 1) * (n_true + 1),
+    ).reshape(n_found + 1, n_true + 1)
+    union = pairs.sum(1, keepdims=True) + pairs.sum(0, keepdims=True) - pairs
+    iou = pairs[1:, 1:] / np.maximum(union[1:, 1:], 1)
+    return int((iou > minimum_iou).sum()), n_found, n_true
+
+
+def drop_small(labels: npt.NDArray[np.integer[Any]], minimum_voxels: int) -> npt.NDArray[np.int64]:
+    """Labels without objects of fewer voxels, numbered from 1."""
+    keep = np.bincount(labels.ravel()) >= max(1, minimum_voxels)
+    keep[0] = False
+    return np.asarray(np.where(keep, np.cumsum(keep), 0)[labels], dtype=np.int64)
+
+
+def evaluate(predict: Predict, samples: Iterable[Sample], *, threshold: float = 0.5) -> Accuracy:
+    """Mean Dice, and F1 over all objects, of a network on samples.
+
+    Parameters
+    ----------
+    predict
+        Takes a normalized (Z, Y, X) image, gives the centre-peaked map.
+    samples
+        What to judge by.
+    threshold
+        What counts as foreground.
+    """
+    overlap = np.zeros(2)
+    matches = np.zeros(3)
+    for sample in samples:
+        probability = predict(sample.image.astype(np.float32))
+        mask, truth = probability > threshold, sample.labels > 0
+        overlap += [2 * (mask & truth).sum(), mask.sum() + truth.sum()]
+        matches += count_matches(
+            split_at_peaks(probability, threshold=threshold), sample.labels, minimum_voxels=30
+        )
+    return Accuracy(
+        dice=float(overlap[0] / max(1.0, overlap[1])),
+        f1=float(2 * matches[0] / max(1.0, matches[1] + matches[2])),
+    )

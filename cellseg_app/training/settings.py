@@ -1,0 +1,47 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class SampleFolder(BaseModel):
+    """A folder of training samples and how often to draw from it, relative to the others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    share: float = Field(1.0, gt=0)
+
+
+class TrainingSettings(BaseModel):
+    """Everything a training run depends on; the same settings and data give the same weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str = Field("SegResNet", description="Network to train.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Its width and the like.")
+    data: tuple[SampleFolder, ...] = Field(description="Folders of samples to learn from.")
+    validation: tuple[Path, ...] = Field((), description="Folders of samples to judge by.")
+    start_weights: Path | None = Field(None, description="Weights to start from.")
+    steps: int = Field(4000, ge=1, description="Weight updates.")
+    batch: int = Field(2, ge=1, description="Patches an update.")
+    patch_voxels: int = Field(64, ge=16, description="Edge of a patch.")
+    learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate.")
+    warm_up_steps: int = Field(100, ge=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    gradient_limit: float = Field(1.0, gt=0, description="Largest norm of a gradient.")
+    average_decay: float = Field(0.995, ge=0, lt=1, description="Of the averaged weights.")
+    validate_every_steps: int = Field(250, ge=1)
+    patience: int = Field(12, ge=1, description="Validations without progress before stopping.")
+    seed: int = Field(0, ge=0)
+    threads: int | None = Field(None, ge=1, description="CPU threads; all if not given.")
+    precision: Precision = Field("auto", description="bfloat16 where the processor has it.")
+    channels_last: bool = Field(
+        False, description="Memory order; faster for networks without group normalization."
+    )
