@@ -132,7 +132,7 @@ def _read_pickled(path: Path) -> WeightsFile:
                 path=path,
             ) from error
         raise WeightsError("This weights file is damaged.", _AGAIN, path=path) from error
-    except Exception as error:  # noqa: BLE001 - broken pickles fail in any way there is
+    except Exception as error:  # broken pickles fail in any way there is
         raise WeightsError(
             "This weights file is damaged or incomplete.", _AGAIN, path=path
         ) from error
