@@ -1,0 +1,128 @@
+"""Names of results: who they belong to, which network, when, and never one that is taken."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+LABELS_PREFIX = "Instance_seg"
+_SUFFIXES = (
+    ".ome.tiff",
+    ".ome.tif",
+    ".ome.btf",
+    ".ome.zarr",
+    ".zarr",
+    ".tiff",
+    ".tif",
+    ".btf",
+    ".tf2",
+    ".tf8",
+    ".lsm",
+    ".stk",
+)
+_ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+_RESULT = re.compile(r"_\d{4}(_\d\d){5}_pred\d+\.(tif|zarr)$")
+# 255 bytes is what most file systems allow; the prefix, the suffixes and temporaries need room.
+_LONGEST_STEM_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ResultNames:
+    """Where the results of one run go; all are free when the names are handed out."""
+
+    stem: str
+    probability: Path
+    labels: Path
+    table: Path
+    record: Path
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every path."""
+        return self.probability, self.labels, self.table, self.record
+
+
+def volume_name(path: Path | str) -> str:
+    """What results of a file or folder are named after: its name without image suffixes."""
+    name = Path(path).name or Path(path).absolute().name
+    lower = name.lower()
+    for suffix in _SUFFIXES:
+        if lower.endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def result_stem(original: str, model: str, when: datetime, pred_id: int) -> str:
+    """`{original}_{model}_{YYYY_MM_DD_HH_MM_SS}_pred{id}`, fit for every file system.
+
+    Characters that Windows, macOS or Linux refuse become underscores, letters of all scripts
+    stay, and a very long original is cut.
+    """
+    tail = f"_{clean_name(model)}_{when:%Y_%m_%d_%H_%M_%S}_pred{pred_id}"
+    room = _LONGEST_STEM_BYTES - len(tail.encode())
+    head = clean_name(original).encode()[:room].decode(errors="ignore")
+    return f"{head}{tail}"
+
+
+def clean_name(name: str) -> str:
+    """The name with what file systems refuse replaced by underscores; never empty."""
+    cleaned = _ILLEGAL.sub("_", unicodedata.normalize("NFC", name))
+    cleaned = cleaned.encode(errors="replace").decode()
+    return cleaned.strip(" .") or "volume"
+
+
+def free_result_names(
+    folder: Path | str,
+    original: str,
+    *,
+    model: str,
+    when: datetime,
+    pred_id: int = 1,
+    image_format: Literal["tif", "zarr"] = "tif",
+) -> ResultNames:
+    """Names for the results of one run, with the first id from `pred_id` on that is free.
+
+    Parameters
+    ----------
+    folder
+        Where results go; it need not exist yet.
+    original
+        Name of the volume.
+    model, when, pred_id
+        Parts of the name: network, start of the batch, number of the volume in it.
+    image_format
+        Suffix of the images.
+    """
+    folder = Path(folder)
+    taken = {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
+    while True:
+        stem = result_stem(original, model, when, pred_id)
+        names = ResultNames(
+            stem=stem,
+            probability=folder / f"{stem}.{image_format}",
+            labels=folder / f"{LABELS_PREFIX}_{stem}.{image_format}",
+            table=folder / f"{stem}.csv",
+            record=folder / f"{stem}.json",
+        )
+        if not any(path.name.casefold() in taken for path in names.all):
+            return names
+        pred_id += 1
+
+
+def free_path(path: Path | str) -> Path:
+    """The path itself, or with _2, _3 … before the suffix if it is taken."""
+    path = Path(path)
+    candidate, n = path, 1
+    while candidate.exists():
+        n += 1
+        candidate = path.with_name(f"{path.stem}_{n}{path.suffix}")
+    return candidate
+
+
+def is_result_name(path: Path | str) -> bool:
+    """Whether a file is named as our own results are, and so is no input of a folder."""
+    return _RESULT.search(Path(path).name) is not None
