@@ -71,12 +71,10 @@ def compatible_card(
     traits = None if known == "custom" else network_traits(known, options or {})
     channels = classes or (traits.classes if traits else 1)
     fixed = window or (traits.fixed_window if traits else None)
-    divisor = traits.divisor if traits else 1
-    if input_size and input_size % divisor:
-        raise SettingsError(
-            f"{known} cannot have been trained with windows of {input_size} voxels.",
-            f"Give an input size that is a multiple of {divisor}.",
-        )
+    # A graph bound to one window is asked for nothing else, whatever its architecture allows.
+    divisor = 1 if window or not traits else traits.divisor
+    minimum = 1 if window or not traits else traits.minimum
+    _check_input_size(known, input_size, divisor=divisor, minimum=minimum, fixed=fixed)
     title = "Custom network" if known == "custom" else known
     return ModelCard.model_validate(
         {
@@ -97,7 +95,7 @@ def compatible_card(
             "window_default": fixed or input_size or _WINDOW,
             "window_fixed": fixed is not None,
             "divisor": divisor,
-            "minimum": traits.minimum if traits else 1,
+            "minimum": minimum,
             # The plugin's Gaussian is 0.01 of a window wide and floored at a thousandth: a plain
             # mean everywhere but in the few voxels at the centre of each window.
             "blend_sigma": None,
@@ -106,6 +104,23 @@ def compatible_card(
             "notes": _NOTES,
         }
     )
+
+
+def _check_input_size(
+    name: str, input_size: int | None, *, divisor: int, minimum: int, fixed: int | None
+) -> None:
+    if input_size is None:
+        return
+    if fixed and input_size != fixed:
+        raise SettingsError(
+            f"These {name} weights are bound to windows of {fixed} voxels, not {input_size}.",
+            f"Leave the input size away or give {fixed}.",
+        )
+    if input_size % divisor or input_size < minimum:
+        raise SettingsError(
+            f"{name} cannot have been trained with windows of {input_size} voxels.",
+            f"Give an input size of {minimum} or more that is a multiple of {divisor}.",
+        )
 
 
 def card_name(text: str) -> str:

@@ -166,12 +166,6 @@ def _card_of_graph(
     if recognized:
         _check_choice(recognized, wanted, file.path)
     window = graph.window if isinstance(graph, OnnxNetwork) else None
-    if window and input_size and window != input_size:
-        raise SettingsError(
-            f"This file is bound to windows of {window} voxels, not {input_size}.",
-            f"Leave the input size away or give {window}.",
-            path=file.path,
-        )
     declared = graph.classes if isinstance(graph, OnnxNetwork) else None
     return compatible_card(
         recognized or wanted or "custom",

@@ -129,8 +129,13 @@ def test_the_input_size_becomes_the_window(tmp_path: Path) -> None:
     weights = tmp_path / "w.pth"
     weights.write_bytes(b"weights")
     assert compatible_card("SegResNet", weights, 96).window_default == 96
-    with pytest.raises(SettingsError, match="multiple of 8"):
-        compatible_card("SegResNet", weights, 100)
+    for architecture, input_size, reason in [
+        ("SegResNet", 100, "multiple of 8"),
+        ("SwinUNetR", 32, "64 or more"),
+        ("WNet", 96, "bound to windows of 64"),
+    ]:
+        with pytest.raises(SettingsError, match=reason):
+            compatible_card(architecture, weights, input_size)
 
 
 def test_names_and_paths() -> None:

@@ -160,8 +160,8 @@ def onnx_file(path: Path, layer: nn.Conv3d, shape: list[int | str]) -> Path:
 
 @pytest.mark.parametrize(
     ("shape", "window"),
-    [([1, 1, 16, 16, 16], 16), (["n", 1, "z", "y", "x"], None)],
-    ids=["fixed", "open"],
+    [([1, 1, 16, 16, 16], 16), ([2, 1, 18, 18, 18], 18), (["n", 1, "z", "y", "x"], None)],
+    ids=["fixed", "odd", "open"],
 )
 def test_an_onnx_file_runs_in_float32(
     tmp_path: Path, shape: list[int | str], window: int | None
@@ -173,7 +173,11 @@ def test_an_onnx_file_runs_in_float32(
     assert (card.architecture, card.classes, card.file_kind) == ("WNet", 2, "onnx")
     assert (card.window_default, card.window_fixed) == (window or 64, True)
     assert loaded.cpu_only
-    torch.testing.assert_close(run(loaded.module), run(layer), rtol=1e-4, atol=1e-4)
+    with pytest.raises(SettingsError, match="bound to windows"):
+        load_network(tmp_path / "w.onnx", network="WNet", input_size=32)
+    image = torch.rand((3, 1, *[window or 20] * 3))
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.module(image), layer(image), rtol=1e-4, atol=1e-4)
 
 
 def test_an_onnx_file_of_another_shape_is_refused(tmp_path: Path) -> None:
