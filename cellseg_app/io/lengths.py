@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from cellseg_app.core.volume import SpacingZYX
 SMALLEST_UM = 1e-3
 LARGEST_UM = 1e3
 
+_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _METRES = {
     "m": 1.0,
     "dm": 1e-1,
@@ -61,7 +63,7 @@ def um_per_unit(unit: str) -> float | None:
     what ImageJ writes: ``micron``, ``um``, ``µm`` with either of the two Unicode micro signs,
     the escaped ``\u00B5m``, and ``Âµm`` (UTF-8 read as Latin-1).
     """
-    text = unit.replace("\\u00B5", "µ").replace("\\u00b5", "µ").replace("Âµ", "µ").strip()
+    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unit).replace("Âµ", "µ").strip()
     text = unicodedata.normalize("NFKC", text).replace("μ", "u")
     metres = _METRES.get(text)
     if metres is None:
@@ -105,7 +107,7 @@ def judge(stated: StatedVoxelSize) -> tuple[SpacingZYX | None, tuple[str, ...]]:
             f"The file states the voxel size only along {', '.join(known)} µm, "
             f"not along {', '.join(missing)}: ignored."
         )
-    elif missing:
+    elif missing and not notes:
         notes.append("The file states no voxel size.")
     z, y, x = stated.um_zyx
     if absurd or z is None or y is None or x is None:

@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
+import numcodecs
 import numpy as np
 import numpy.typing as npt
 import zarr
 
 from cellseg_app.core.errors import InputError
+from cellseg_app.io.atomic import write_text_atomic
 from cellseg_app.io.tiff_planes import BROKEN_FILE_ERRORS, unreadable
 
 HAS_ZARR_3 = int(zarr.__version__.partition(".")[0]) >= 3
+OME_VERSION = "0.5" if HAS_ZARR_3 else "0.4"
 
 
 class ZarrArray:
@@ -81,6 +84,48 @@ def _open(folder: Path) -> _Array:
         return _TensorstoreArray(folder)
     array: _Array = zarr.open_array(str(folder), mode="r")
     return array
+
+
+def create_array(
+    folder: Path,
+    shape: tuple[int, ...],
+    *,
+    chunks: tuple[int, ...],
+    dtype: np.dtype[Any],
+    axes: str,
+) -> Any:  # noqa: ANN401
+    """A new compressed array: Zarr format 3, or 2 where the installed zarr ends there."""
+    if HAS_ZARR_3:
+        return zarr.create_array(
+            str(folder),
+            shape=shape,
+            chunks=chunks,
+            dtype=dtype,
+            zarr_format=3,
+            compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+            dimension_names=list(axes),
+        )
+    return zarr.open_array(
+        str(folder),
+        mode="w",
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        compressor=numcodecs.Blosc(cname="zstd", clevel=3, shuffle=numcodecs.Blosc.SHUFFLE),
+        dimension_separator="/",
+    )
+
+
+def write_group(folder: Path, ome: dict[str, Any]) -> None:
+    """Make a folder a Zarr group with OME metadata, version 0.5 or 0.4 as the arrays demand."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if HAS_ZARR_3:
+        attributes = {"ome": {"version": OME_VERSION, **ome}}
+        group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+        write_text_atomic(folder / "zarr.json", json.dumps(group, indent=2))
+        return
+    write_text_atomic(folder / ".zgroup", json.dumps({"zarr_format": 2}))
+    write_text_atomic(folder / ".zattrs", json.dumps(ome, indent=2))
 
 
 def read_json(path: Path) -> dict[str, Any]:

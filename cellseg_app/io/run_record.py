@@ -1,0 +1,174 @@
+"""The run record: a JSON file beside the results with all that is needed to make them again."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cellseg_app.core.errors import InputError
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.io.atomic import write_text_atomic
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RecordedInput(_Part):
+    """The volume as it was read.
+
+    Attributes
+    ----------
+    path
+        Absolute, at the time of the run.
+    sha256
+        See `hashing.file_sha256`; empty if it was not asked for.
+    """
+
+    path: str
+    sha256: str = ""
+    kind: str = ""
+    shape_zyx: tuple[int, int, int]
+    dtype: str
+    spacing_um_zyx: tuple[float, float, float] | None = None
+
+
+class RecordedNetwork(_Part):
+    """The network and where its weights came from, as its card says."""
+
+    name: str
+    title: str = ""
+    weights: str = ""
+    weights_sha256: str
+    options: dict[str, Any] = {}
+    citation: str = ""
+    licence: str = ""
+
+
+class RecordedChoices(_Part):
+    """What was used where the settings said "auto" or left it to the card.
+
+    Attributes
+    ----------
+    foreground_class
+        Index of the class, or "all".
+    scale_zyx
+        Factors by which the volume was resized for the network; None if it was not.
+    diameter_um, diameter_px
+        Cell diameter that was given or estimated.
+    instance_method, instance_options
+        Method and all its options.
+    """
+
+    device: str
+    precision: str
+    window_zyx: tuple[int, int, int] | None = None
+    overlap: float | None = None
+    threshold: float | None = None
+    foreground_class: int | Literal["all"] | None = None
+    scale_zyx: tuple[float, float, float] | None = None
+    diameter_um: float | None = None
+    diameter_px: float | None = None
+    instance_method: str | None = None
+    instance_options: dict[str, Any] = {}
+
+
+class RecordedFiles(_Part):
+    """Names of the files written, relative to the record's folder."""
+
+    probability: str | None = None
+    labels: str | None = None
+    table: str | None = None
+
+
+class RunRecord(_Part):
+    """Everything about one run.
+
+    Attributes
+    ----------
+    versions
+        Of this program ("cellseg"), Python and the libraries that decide the result.
+    seconds
+        Time per stage.
+    estimate
+        What was estimated before the run.
+    summary
+        The per-image measurements.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    versions: dict[str, str]
+    platform: str = ""
+    started: datetime
+    finished: datetime | None = None
+    settings: RunSettings
+    input: RecordedInput
+    network: RecordedNetwork
+    used: RecordedChoices
+    n_cells: int | None = Field(default=None, ge=0)
+    summary: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    estimate: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    files: RecordedFiles = RecordedFiles()
+
+
+def write_record(path: Path | str, record: RunRecord) -> Path:
+    """Write a record as indented JSON.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written.
+    """
+    write_text_atomic(path, record.model_dump_json(indent=2) + "\n")
+    return Path(path)
+
+
+def read_record(path: Path | str) -> RunRecord:
+    """Read a record.
+
+    Raises
+    ------
+    InputError
+        If it is missing, no record, of a newer program, or has values that are not allowed.
+    """
+    content = _json_object(Path(path))
+    version = content.get("schema_version")
+    if not isinstance(version, int) or "settings" not in content:
+        raise InputError("It is not a run record.", "Give the .json beside a result.", path=path)
+    if version > SCHEMA_VERSION:
+        raise InputError(
+            f"It was written by a newer version of this program (format {version}).",
+            "Update the program.",
+            path=path,
+        )
+    try:
+        return RunRecord.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"The record has a value that is not allowed: {where}: {first['msg']}.",
+            "Use the record as the program wrote it, or correct this value.",
+            path=path,
+        ) from error
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise InputError(f"The record {reason}.", "Check the name.", path=path) from error
+    except ValueError as error:
+        raise InputError(
+            "It is not a run record: it is no JSON.", "Give the .json beside a result.", path=path
+        ) from error
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,238 @@
+"""Tables of cells and of batches as CSV that spreadsheets, R and pandas read alike.
+
+UTF-8; a byte order mark is written only when the content is not plain ASCII, since Excel needs it
+there to show µ and file names right, while simple readers stumble over it. Decimal points, commas
+between cells. Numbers are written so that they read back equal.
+
+A text cell that a spreadsheet could take for a formula (starting with = + - @, tab or carriage
+return; OWASP "CSV injection") gets a leading apostrophe, and so does one that starts with an
+apostrophe, so that `read_table` can take it off again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cellseg_app.core.errors import InputError
+from cellseg_app.core.results import RunFailure
+from cellseg_app.io.atomic import atomic_path
+
+_RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
+_TEXT_COLUMNS = ("file", "name", "problem", "remedy", "kind", "model", "network", "method")
+_POINT_NAMES = (("z", "y", "x"), ("axis-0", "axis-1", "axis-2"))
+
+
+def write_table(path: Path | str, table: pd.DataFrame) -> Path:
+    """Write a table without its index; the file appears as a whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written, for example while Excel holds the file.
+    """
+    text = _safe(table).to_csv(index=False, lineterminator="\n")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(_encoded(text))
+    return Path(path)
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """Read what `write_table` wrote; text columns of ours stay text even if they hold digits.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no table.
+    """
+    try:
+        table = pd.read_csv(
+            path,
+            encoding="utf-8-sig",
+            float_precision="round_trip",
+            keep_default_na=False,
+            na_values=[""],
+            dtype=dict.fromkeys(_TEXT_COLUMNS, str),
+        )
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise _no_table(path, error) from error
+    table.columns = [str(_bare(name)) for name in table.columns]
+    for name in table.columns[[not _is_number(table[c]) for c in table.columns]]:
+        table[name] = table[name].map(_bare)
+    return table
+
+
+def write_objects_all(path: Path | str, tables: Iterable[tuple[str, Path]]) -> Path:
+    """Write the cells of a whole batch into one table.
+
+    Parameters
+    ----------
+    path
+        The table, ``objects_all.csv``.
+    tables
+        Name of each input for the column ``file``, and its table of cells. They are read one by
+        one, twice; columns that only some of them have stay empty for the others.
+    """
+    tables = list(tables)
+    columns = dict.fromkeys(
+        column for _, source in tables for column in _header(source) if column != "file"
+    )
+    ordered = ["file", *columns]
+    ascii_only = all(_is_ascii(name, source) for name, source in tables)
+    with atomic_path(path) as temporary:
+        encoding = "utf-8" if ascii_only else "utf-8-sig"
+        with temporary.open("w", encoding=encoding, newline="") as out:
+            header = _safe(pd.DataFrame(columns=ordered))
+            header.to_csv(out, index=False, lineterminator="\n")
+            for name, source in tables:
+                cells = read_table(source)
+                cells["file"] = name
+                part = _safe(cells.reindex(columns=ordered))
+                part.to_csv(out, index=False, header=False, lineterminator="\n")
+    return Path(path)
+
+
+def write_summary(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write ``summary.csv``: one row per volume; rows may differ in what they have."""
+    return write_table(path, pd.DataFrame(list(rows)))
+
+
+def write_errors(path: Path | str, failures: Sequence[RunFailure]) -> Path:
+    """Write ``errors.csv``: one row per volume that could not be done, and what to do about it."""
+    rows = [
+        {
+            "file": str(failure.source),
+            "problem": failure.problem,
+            "remedy": failure.remedy,
+            "kind": "bug" if failure.bug else "input",
+        }
+        for failure in failures
+    ]
+    return write_table(path, pd.DataFrame(rows, columns=["file", "problem", "remedy", "kind"]))
+
+
+def read_points_csv(path: Path | str) -> npt.NDArray[np.float64]:
+    """Read points, one per row.
+
+    Columns ``z``, ``y``, ``x`` in any order among others, or napari's ``axis-0`` to ``axis-2``, or
+    no header and three columns in the order z, y, x.
+
+    Returns
+    -------
+    array
+        Shape (n, 3): z, y, x as the file has them, usually in voxels.
+
+    Raises
+    ------
+    InputError
+        If it is missing, has no such columns, or a value is no number; the line is named.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text)) if any(c.strip() for c in row)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise _no_table(path, error) from error
+    if not rows:
+        raise _no_table(path, ValueError("it is empty"))
+    columns = _point_columns(rows[0])
+    first = 0 if columns is None else 1
+    if columns is None and (len(rows[0]) != 3 or not all(_is_numeric(c) for c in rows[0])):
+        raise InputError(
+            "It has no columns z, y and x.", "Name them so in the first line.", path=path
+        )
+    points = [
+        _point(row, columns or (0, 1, 2), line, path)
+        for line, row in enumerate(rows[first:], start=first + 1)
+    ]
+    return np.array(points, dtype=np.float64).reshape(-1, 3)
+
+
+def _point_columns(header: list[str]) -> tuple[int, int, int] | None:
+    names = [name.strip().lower() for name in header]
+    for wanted in _POINT_NAMES:
+        if all(names.count(name) == 1 for name in wanted):
+            z, y, x = (names.index(name) for name in wanted)
+            return z, y, x
+    return None
+
+
+def _point(
+    row: list[str], columns: tuple[int, int, int], line: int, path: Path | str
+) -> tuple[float, float, float]:
+    try:
+        z, y, x = (float(row[column]) for column in columns)
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"Row {line} is not three numbers: {','.join(row)[:60]!r}.", "Correct it.", path=path
+        ) from error
+    return z, y, x
+
+
+def _is_numeric(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _safe(table: pd.DataFrame) -> pd.DataFrame:
+    safe = table.copy()
+    for column in safe.columns:
+        if not _is_number(safe[column]):
+            safe[column] = safe[column].map(_guarded)
+    safe.columns = [_guarded(str(name)) for name in safe.columns]
+    return safe
+
+
+def _guarded(cell: object) -> object:
+    if isinstance(cell, str) and cell.startswith(_RISKY):
+        return f"'{cell}"
+    return cell
+
+
+def _bare(cell: object) -> object:
+    if isinstance(cell, str) and cell.startswith("'"):
+        return cell[1:]
+    return cell
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column.dtype))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8" if text.isascii() else "utf-8-sig")
+
+
+def _header(path: Path) -> list[str]:
+    return list(read_table_header(path))
+
+
+def read_table_header(path: Path | str) -> tuple[str, ...]:
+    """The column names of a table."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+    except (OSError, ValueError, csv.Error) as error:
+        raise _no_table(path, error) from error
+    return tuple(str(_bare(name)) for name in names)
+
+
+def _is_ascii(name: str, source: Path) -> bool:
+    # `write_table` marks what is not plain ASCII, so three bytes tell.
+    with source.open("rb") as file:
+        return name.isascii() and file.read(3) != b"\xef\xbb\xbf"
+
+
+def _no_table(path: Path | str, error: Exception) -> InputError:
+    reason = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
+    reason = " ".join(reason.split())[:160]
+    return InputError(f"It cannot be read as a table: {reason}.", "Check the file.", path=path)
