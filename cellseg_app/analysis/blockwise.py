@@ -1,0 +1,170 @@
+"""Running one function over the blocks of a volume on a few threads, results in block order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.blocks import Region, block_regions
+from cellseg_app.core.errors import InputError, SettingsError
+from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
+from cellseg_app.core.volume import LazyArray, ShapeZYX
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Labels = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Ids = npt.NDArray[np.intp]
+
+DEFAULT_BLOCK_ZYX: ShapeZYX = (128, 256, 256)
+
+
+class WritableArray(LazyArray, Protocol):
+    """An array in memory, a memory map or a Zarr array: blocks are read and written by slices."""
+
+    def __setitem__(self, key: tuple[slice, ...], value: npt.NDArray[Any], /) -> None: ...
+
+
+def map_blocks(
+    items: Sequence[Item],
+    work: Callable[[Item], Result],
+    *,
+    stage: str,
+    workers: int = 1,
+    progress: ProgressSink | None = None,
+    cancel: CancelToken | None = None,
+) -> Iterator[Result]:
+    """Yield `work(item)` for every item, in the order of `items`.
+
+    At most `workers` + 1 results exist at a time, so that memory does not grow with the volume.
+
+    Parameters
+    ----------
+    items
+        What to work on, usually the regions of the blocks.
+    work
+        Called on `workers` threads; it must not depend on the order of the calls.
+    stage, workers, progress, cancel
+        Name and sink of the progress reports, number of threads, and how to stop.
+
+    Raises
+    ------
+    Cancelled
+        Between two blocks, once cancelling was asked for.
+    """
+    steps = StageProgress(progress, stage, len(items), cancel=cancel)
+    steps.check()
+    if workers <= 1 or len(items) <= 1:
+        for item in items:
+            result = work(item)
+            steps.advance()
+            yield result
+        return
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        running: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                running.append(pool.submit(work, item))
+                if len(running) > workers:
+                    result = running.popleft().result()
+                    steps.advance()
+                    yield result
+            while running:
+                result = running.popleft().result()
+                steps.advance()
+                yield result
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPlan:
+    """How the work on a volume is cut and spread.
+
+    Attributes
+    ----------
+    block_zyx
+        Voxels of a block; memory grows with it, results do not depend on it.
+    workers
+        Threads. The libraries used leave the interpreter free while they compute.
+    """
+
+    block_zyx: ShapeZYX = DEFAULT_BLOCK_ZYX
+    workers: int = 1
+    progress: ProgressSink | None = None
+    cancel: CancelToken | None = None
+
+    def map(
+        self, shape_zyx: ShapeZYX, work: Callable[[Region], Result], *, stage: str
+    ) -> Iterator[Result]:
+        """Yield `work(core)` for every block, in raster order."""
+        return map_blocks(
+            block_regions(shape_zyx, self.block_zyx),
+            work,
+            stage=stage,
+            workers=self.workers,
+            progress=self.progress,
+            cancel=self.cancel,
+        )
+
+    def run(self, shape_zyx: ShapeZYX, work: Callable[[Region], None], *, stage: str) -> None:
+        """Call `work` for every block, for its effect."""
+        for _ in self.map(shape_zyx, work, stage=stage):
+            pass
+
+
+def shape_zyx(array: LazyArray) -> ShapeZYX:
+    """The shape of a three-dimensional array.
+
+    Raises
+    ------
+    InputError
+        If the array has not exactly three axes, or no voxels.
+    """
+    if array.ndim != 3 or 0 in array.shape:
+        problem = f"Expected a volume with axes Z, Y, X, got an array of shape {array.shape}."
+        raise InputError(problem, "Choose one channel and one time point.")
+    z, y, x = array.shape
+    return z, y, x
+
+
+def read_probability(probability: LazyArray, region: tuple[slice, ...]) -> Floats:
+    """Read part of a probability map as float32.
+
+    Raises
+    ------
+    InputError
+        If a voxel is not a number: thresholds would silently drop it.
+    """
+    block = np.asarray(probability[region])
+    values = block.astype(np.float32, copy=False)
+    if values.size and np.isnan(values.max()):
+        raise InputError(
+            "The probability map holds voxels that are not a number (NaN).",
+            "Run the network again, or repair the file.",
+        )
+    return values
+
+
+def check_labels_array(labels_out: WritableArray, expected: ShapeZYX) -> None:
+    """Refuse an output that cannot hold every label.
+
+    Raises
+    ------
+    SettingsError
+        If the shape differs from the volume's, or ids above 65,535 would not fit.
+    """
+    if tuple(labels_out.shape) != expected:
+        problem = f"The label array has shape {labels_out.shape}, the volume {expected}."
+        raise SettingsError(problem)
+    if labels_out.dtype.kind not in "ui" or labels_out.dtype.itemsize < 4:
+        problem = f"Labels need 32-bit integers while they are made, not {labels_out.dtype}."
+        raise SettingsError(problem, "Narrow them when they are written.")

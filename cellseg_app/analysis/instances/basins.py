@@ -1,0 +1,152 @@
+"""Catchment basins of a landscape: one per local maximum, and how high the passes between are.
+
+Every voxel points to the highest of itself and its six face neighbours (ties: the later voxel in
+raster order); following the pointers leads to a local maximum, and the voxels that reach the same
+one are a basin. For a landscape without ties this is the flooding watershed started from all
+local maxima (Meyer, "Topographic distance and watershed lines", 1994). Unlike flooding it looks at
+neighbours only, so the basins of a volume are the same whether it is cut into blocks or not.
+
+What flooding from fewer seeds, or h-maxima, would give follows from the basins, the heights of
+their peaks and the heights of the passes alone: see `basin_graph`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.analysis.blockwise import Floats, Ids, Labels
+from cellseg_app.core.volume import ShapeZYX
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Highest passes between pairs of basins: `first` < `second`, and the height between them."""
+
+    first: Ids
+    second: Ids
+    height: Floats
+
+    def shifted(self, offset: int) -> Passes:
+        """The same with an offset added to the ids."""
+        return Passes(self.first + offset, self.second + offset, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Basins:
+    """Basins of one reach.
+
+    Attributes
+    ----------
+    labels
+        0 where the landscape is 0, else 1…n.
+    n
+        Number of basins, including the parts of basins whose peak lies outside the reach.
+    peak
+        Height of the peak of basin 1…n, index 0 unused; −inf where it lies outside the reach.
+    passes
+        Between basins of this reach.
+    """
+
+    labels: Labels
+    n: int
+    peak: Floats
+    passes: Passes
+
+
+def find_basins(landscape: Floats) -> Basins | None:
+    """Basins of the landscape without its outermost layer of voxels.
+
+    Parameters
+    ----------
+    landscape
+        C-contiguous, the reach and one more voxel on every side (0 beyond the volume); positive
+        where there is something, 0 elsewhere.
+
+    Returns
+    -------
+    Basins, or None if there is nothing.
+    """
+    shape = (landscape.shape[0], landscape.shape[1], landscape.shape[2])
+    steps = (shape[1] * shape[2], shape[2], 1)
+    flat = landscape.ravel()
+    inside = np.zeros(shape, np.bool_)
+    inside[1:-1, 1:-1, 1:-1] = landscape[1:-1, 1:-1, 1:-1] > 0
+    where = np.flatnonzero(inside)
+    if not len(where):
+        return None
+    ends = _follow(_uphill(flat, where, steps), where, flat.size)
+    is_end = ends == np.arange(len(ends))
+    number = np.cumsum(is_end)
+    ids = number[ends]
+    n = int(number[-1])
+    labels = np.zeros(flat.size, np.uint32)
+    labels[where] = ids
+    peak = np.full(n + 1, -np.inf, np.float32)
+    peak[1:] = _peaks(flat, where[is_end], steps)
+    passes = _find_passes(labels, flat, where, steps)
+    return Basins(labels.reshape(shape)[1:-1, 1:-1, 1:-1], n, peak, passes)
+
+
+def _uphill(flat: Floats, where: Ids, steps: ShapeZYX) -> Ids:
+    """The highest of each voxel and its neighbours; of equals the last in raster order."""
+    offsets = (-steps[0], -steps[1], -steps[2], 0, steps[2], steps[1], steps[0])
+    best = flat[where + offsets[0]]
+    offset = np.full(len(where), offsets[0], np.intp)
+    for step in offsets[1:]:
+        value = flat[where + step]
+        higher = value >= best
+        np.copyto(best, value, where=higher)
+        np.copyto(offset, step, where=higher)
+    return where + offset
+
+
+def _follow(target: Ids, where: Ids, size: int) -> Ids:
+    """End of every uphill path, as an index into `where`; paths that leave the reach end there."""
+    compact = np.full(size, -1, np.int32)
+    compact[where] = np.arange(len(where), dtype=np.int32)
+    pointer = compact[target].astype(np.intp)
+    leaves = pointer < 0
+    pointer[leaves] = np.flatnonzero(leaves)
+    while True:
+        further = pointer[pointer]
+        if np.array_equal(further, pointer):
+            return pointer
+        pointer = further
+
+
+def _peaks(flat: Floats, ends: Ids, steps: ShapeZYX) -> Floats:
+    """Heights of the path ends that are maxima; −inf for those where a path left the reach."""
+    height = flat[ends]
+    return np.where(_uphill(flat, ends, steps) == ends, height, np.float32(-np.inf))
+
+
+def _find_passes(labels: Labels, flat: Floats, where: Ids, steps: ShapeZYX) -> Passes:
+    keys: list[npt.NDArray[np.uint64]] = []
+    heights: list[Floats] = []
+    own, level = labels[where], flat[where]
+    for step in steps:
+        other = labels[where + step]
+        at = np.flatnonzero((other != own) & (other > 0))
+        a, b = own[at], other[at]
+        keys.append(np.minimum(a, b).astype(np.uint64) << np.uint64(32) | np.maximum(a, b))
+        heights.append(np.minimum(level[at], flat[where[at] + step]))
+    return highest_passes(np.concatenate(keys), np.concatenate(heights))
+
+
+def highest_passes(keys: npt.NDArray[np.uint64], heights: Floats) -> Passes:
+    """One pass per pair of basins, the highest; keys hold first id · 2³² + second id."""
+    if not len(keys):
+        none = np.zeros(0, np.intp)
+        return Passes(none, none, np.zeros(0, np.float32))
+    order = np.argsort(keys, kind="stable")
+    keys, heights = keys[order], heights[order]
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    unique = keys[starts]
+    return Passes(
+        (unique >> np.uint64(32)).astype(np.intp),
+        (unique & np.uint64(0xFFFFFFFF)).astype(np.intp),
+        np.maximum.reduceat(heights, starts),
+    )

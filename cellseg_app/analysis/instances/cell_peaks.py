@@ -1,0 +1,125 @@
+"""Cell peaks: our own method, one cell per summit that stands clear of its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellseg_app.analysis.blockwise import Floats
+from cellseg_app.analysis.instances.basin_graph import build_graph, merge_shallow
+from cellseg_app.analysis.instances.basins import Passes, find_basins
+from cellseg_app.analysis.instances.job import InstanceJob, InstanceResult, MethodSpec
+from cellseg_app.analysis.instances.landscape import (
+    Landscape,
+    choose_landscape,
+    landscape_reach,
+)
+from cellseg_app.analysis.joining import BlockPieces, join_pieces
+from cellseg_app.analysis.numbering import finish_labels, kept_objects
+from cellseg_app.analysis.pieces import PieceStatistics
+from cellseg_app.core.blocks import Region
+from cellseg_app.core.settings import InstanceSettings
+from cellseg_app.core.volume import ShapeZYX, SpacingZYX
+
+_THRESHOLD = 0.5
+_SMOOTHING = 0.7
+_DEPTH_OF_MAP = 0.2
+_DEPTH_OF_DISTANCE = 0.1
+_SMALLEST_SHARE = 1 / 40
+_SMALLEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    peak: Floats
+    passes: Passes
+
+
+def segment(job: InstanceJob) -> InstanceResult:
+    """Cells are the summits that a deep enough pass parts from every higher one.
+
+    TODO docstring
+    """
+    options = job.options
+    threshold = _THRESHOLD if job.threshold is None else job.threshold
+    smoothing = _SMOOTHING if options.seed_smoothing is None else options.seed_smoothing
+    landscape = choose_landscape(job, threshold=threshold, smoothing_voxels=smoothing)
+    own_depth = _DEPTH_OF_DISTANCE if landscape.from_distance else _DEPTH_OF_MAP
+    depth = own_depth if options.seed_depth is None else options.seed_depth
+
+    def label_block(reach: Region) -> BlockPieces[_Found] | None:
+        return _label_block(job, landscape, reach)
+
+    joined = join_pieces(label_block, job.labels_out, plan=job.plan, stage="Finding peaks")
+    graph = build_graph(
+        joined,
+        [(offset, found.peak) for offset, found in joined.extras],
+        [found.passes.shifted(offset) for offset, found in joined.extras],
+    )
+    cell = merge_shallow(graph, depth)
+    objects = graph.statistics.by_group(cell, graph.n)
+    min_size = options.min_size_voxels
+    if min_size is None:
+        min_size = smallest_believable(objects)
+    n_cells = finish_labels(
+        job.labels_out,
+        cell[graph.basin_of_piece],
+        objects,
+        keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
+        plan=job.plan,
+    )
+    used: Mapping[str, float | int | bool | str] = {
+        "seed_smoothing": smoothing,
+        "seed_depth": depth,
+        "min_size_voxels": min_size,
+        "remove_border": options.remove_border,
+        "landscape": "distance" if landscape.from_distance else "probability",
+    }
+    return InstanceResult(n_cells, threshold, used)
+
+
+def smallest_believable(objects: PieceStatistics) -> int:
+    """A fortieth of the size of the cell in which the median foreground voxel lies, at least 8.
+
+    Weighted by volume, the median does not mind however many specks there are.
+    """
+    sizes = np.sort(objects.count[objects.count > 0])
+    if not len(sizes):
+        return _SMALLEST
+    total = np.cumsum(sizes)
+    typical = sizes[int(np.searchsorted(total, total[-1] / 2))]
+    return max(_SMALLEST, round(float(typical) * _SMALLEST_SHARE))
+
+
+def _label_block(
+    job: InstanceJob, landscape: Landscape, reach: Region
+) -> BlockPieces[_Found] | None:
+    heights = landscape.over(job, reach)
+    if heights is None:
+        return None
+    basins = find_basins(heights)
+    if basins is None:
+        return None
+    return BlockPieces(basins.labels, basins.n, _Found(basins.peak, basins.passes))
+
+
+def _halo(options: InstanceSettings, spacing: SpacingZYX | None) -> ShapeZYX:
+    smoothing = _SMOOTHING if options.seed_smoothing is None else options.seed_smoothing
+    return landscape_reach(smoothing, spacing or (1.0, 1.0, 1.0))
+
+
+SPEC = MethodSpec(
+    title="Cell peaks",
+    help="One cell per summit of the map or of the distance to background; parts touching cells.",
+    run=segment,
+    options=("min_size_voxels", "seed_smoothing", "seed_depth", "remove_border"),
+    defaults={
+        "threshold": _THRESHOLD,
+        "seed_smoothing": _SMOOTHING,
+        "seed_depth": None,
+        "min_size_voxels": None,
+    },
+    halo=_halo,
+)

@@ -1,0 +1,160 @@
+"""Watershed from seeds: where the network is very sure, a cell begins; floods divide the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.analysis.blockwise import Bools, Floats, Ids, Labels
+from cellseg_app.analysis.instances.basin_graph import BasinGraph, build_graph, merge_from_seeds
+from cellseg_app.analysis.instances.basins import Passes, find_basins
+from cellseg_app.analysis.instances.job import (
+    InstanceJob,
+    InstanceResult,
+    MethodSpec,
+    framed,
+    with_halo,
+)
+from cellseg_app.analysis.joining import BlockPieces, JoinedPieces, join_pieces
+from cellseg_app.analysis.numbering import finish_labels, kept_objects
+from cellseg_app.analysis.pieces import unite
+from cellseg_app.core.blocks import Region
+from cellseg_app.core.volume import ShapeZYX
+
+_THRESHOLD = 0.5
+_SEED_THRESHOLD = 0.9
+_MIN_SIZE = 30
+_MIN_SEED = 3
+_NO_HALO = (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Per block: peak heights, passes, seed voxels of each piece, pieces that share a seed."""
+
+    peak: Floats
+    passes: Passes
+    seed_count: npt.NDArray[np.int64]
+    same_seed: tuple[Ids, Ids]
+
+
+def segment(job: InstanceJob) -> InstanceResult:
+    """Flood the foreground downhill in probability from its seeds.
+
+    Foreground lies above `threshold`, seeds are the parts above `seed_threshold` (26-connected, at
+    least `min_seed_voxels` large). Foreground that no flood reaches is dropped. The floods run on
+    the graph of basins (see `basin_graph`) instead of voxel by voxel: the objects are those of
+    a priority-queue watershed, up to voxels of equal height between two cells, and the same for
+    every block size.
+    """
+    options = job.options
+    threshold = _THRESHOLD if job.threshold is None else job.threshold
+    seed_threshold = _SEED_THRESHOLD if options.seed_threshold is None else options.seed_threshold
+    min_seed = _MIN_SEED if options.min_seed_voxels is None else options.min_seed_voxels
+    min_size = _MIN_SIZE if options.min_size_voxels is None else options.min_size_voxels
+
+    def label_block(reach: Region) -> BlockPieces[_Found] | None:
+        return _label_block(job, reach, threshold=threshold, seed_threshold=seed_threshold)
+
+    joined = join_pieces(
+        label_block,
+        job.labels_out,
+        plan=job.plan,
+        stage="Finding basins",
+    )
+    graph = build_graph(
+        joined,
+        [(offset, found.peak) for offset, found in joined.extras],
+        [found.passes.shifted(offset) for offset, found in joined.extras],
+    )
+    seed = _seeds(graph, joined, min_seed)
+    owner = merge_from_seeds(graph, seed)
+    objects = graph.statistics.by_group(owner, int(seed.max(initial=0)))
+    n_cells = finish_labels(
+        job.labels_out,
+        owner[graph.basin_of_piece],
+        objects,
+        keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
+        plan=job.plan,
+    )
+    used = {
+        "seed_threshold": seed_threshold,
+        "min_seed_voxels": min_seed,
+        "min_size_voxels": min_size,
+        "remove_border": options.remove_border,
+    }
+    return InstanceResult(n_cells, threshold, used)
+
+
+def _label_block(
+    job: InstanceJob, reach: Region, *, threshold: float, seed_threshold: float
+) -> BlockPieces[_Found] | None:
+    region = with_halo(reach, _NO_HALO, job.shape_zyx)
+    values = job.read(region)
+    foreground = values > threshold
+    if not foreground.any():
+        return None
+    landscape = framed(values * foreground, region, reach)
+    basins = find_basins(landscape)
+    if basins is None:
+        return None
+    inner = landscape[1:-1, 1:-1, 1:-1]
+    is_seed = inner > max(threshold, seed_threshold)
+    core = tuple(
+        slice(0, min(n, b)) for n, b in zip(is_seed.shape, job.plan.block_zyx, strict=True)
+    )
+    seed_pieces = basins.labels[core][is_seed[core]].astype(np.intp)
+    found = _Found(
+        basins.peak,
+        basins.passes,
+        np.bincount(seed_pieces, minlength=basins.n + 1).astype(np.int64),
+        _sharing_a_seed(is_seed, basins.labels),
+    )
+    return BlockPieces(basins.labels, basins.n, found)
+
+
+def _sharing_a_seed(is_seed: Bools, pieces: Labels) -> tuple[Ids, Ids]:
+    """Pairs of pieces that belong to one 26-connected seed."""
+    seeds = cc3d.connected_components(is_seed, connectivity=26, out_dtype=np.uint32)
+    pairs = np.unique(seeds[is_seed].astype(np.uint64) << np.uint64(32) | pieces[is_seed])
+    seed, piece = pairs >> np.uint64(32), (pairs & np.uint64(0xFFFFFFFF)).astype(np.intp)
+    same = seed[1:] == seed[:-1]
+    return piece[:-1][same], piece[1:][same]
+
+
+def _seeds(graph: BasinGraph, joined: JoinedPieces[_Found], min_seed: int) -> Ids:
+    """Number of the seed within each basin; 0 where there is none or it is too small."""
+    piece_basin = graph.basin_of_piece
+    size = np.zeros(graph.n + 1, np.int64)
+    links = ([np.zeros(0, np.intp)], [np.zeros(0, np.intp)])
+    for offset, found in joined.extras:
+        own = piece_basin[offset + 1 : offset + len(found.seed_count)]
+        np.add.at(size, own, found.seed_count[1:])
+        for side, part in zip(links, found.same_seed, strict=True):
+            side.append(piece_basin[part + offset])
+    n, group = unite(graph.n + 1, (np.concatenate(links[0]), np.concatenate(links[1])))
+    total = np.zeros(n, np.int64)
+    np.add.at(total, group, size)
+    return np.where((size > 0) & (total[group] >= min_seed), group + 1, 0)
+
+
+def _halo(_options: object, _spacing: object) -> ShapeZYX:
+    return 1, 1, 1
+
+
+SPEC = MethodSpec(
+    title="Watershed",
+    help="Cells grow from where the probability is very high; as in CellSeg3D.",
+    run=segment,
+    options=("min_size_voxels", "seed_threshold", "min_seed_voxels", "remove_border"),
+    defaults={
+        "threshold": _THRESHOLD,
+        "seed_threshold": _SEED_THRESHOLD,
+        "min_seed_voxels": _MIN_SEED,
+        "min_size_voxels": _MIN_SIZE,
+    },
+    halo=_halo,
+)

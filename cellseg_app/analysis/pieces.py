@@ -1,0 +1,112 @@
+"""What is known about a piece of an object in one block, and adding it up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cellseg_app.analysis.blockwise import Bools, Ids, Labels
+from cellseg_app.core.blocks import Region, region_origin
+from cellseg_app.core.volume import ShapeZYX
+
+_NO_VOXEL = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class PieceStatistics:
+    """Additive measurements, one value per id; index 0 is the background and stays empty.
+
+    Attributes
+    ----------
+    count
+        Number of voxels.
+    first
+        Raster index of the first voxel in the volume.
+    border
+        Whether a voxel lies on a face of the volume; axes of one voxel have no faces.
+    """
+
+    count: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    border: Bools
+
+    @classmethod
+    def empty(cls, n: int) -> PieceStatistics:
+        """Measurements of ids 1…n of which nothing was seen yet."""
+        first = np.full(n + 1, _NO_VOXEL, np.int64)
+        return cls(np.zeros(n + 1, np.int64), first, np.zeros(n + 1, np.bool_))
+
+    def add(self, ids: Ids, part: PieceStatistics) -> None:
+        """Count what one block saw; `ids` translates its ids to these, each at most once."""
+        self.count[ids] += part.count
+        self.first[ids] = np.minimum(self.first[ids], part.first)
+        self.border[ids] |= part.border
+
+    def by_group(self, group: Ids, n_groups: int) -> PieceStatistics:
+        """The same measurements of groups 1…n_groups, where `group` is 0 for what is dropped."""
+        total = PieceStatistics.empty(n_groups)
+        np.add.at(total.count, group, self.count)
+        np.minimum.at(total.first, group, self.first)
+        np.logical_or.at(total.border, group, self.border)
+        total.count[0], total.first[0], total.border[0] = 0, _NO_VOXEL, False
+        return total
+
+
+def measure_pieces(labels: Labels, n: int, core: Region, *, shape: ShapeZYX) -> PieceStatistics:
+    """Measure labels 1…n of one block.
+
+    Parameters
+    ----------
+    labels
+        Of the block.
+    n
+        Largest label.
+    core
+        Where the block lies.
+    shape
+        Of the volume.
+    """
+    flat = labels.ravel()
+    where = np.flatnonzero(flat)
+    ids = flat[where].astype(np.intp)
+    count = np.bincount(ids, minlength=n + 1).astype(np.int64)
+    first_local = np.zeros(n + 1, np.intp)
+    # Assigned from the back: what stays is the first voxel.
+    first_local[ids[::-1]] = where[::-1]
+    z, y, x = np.unravel_index(first_local, labels.shape)
+    z0, y0, x0 = region_origin(core)
+    first = ((z + z0) * shape[1] + (y + y0)) * shape[2] + (x + x0)
+    first = np.where(count > 0, first.astype(np.int64), _NO_VOXEL)
+    return PieceStatistics(count, first, touching_border(labels, n, core, shape=shape))
+
+
+def touching_border(labels: Labels, n: int, core: Region, *, shape: ShapeZYX) -> Bools:
+    """Which of the labels 1…n of one block have a voxel on a face of the volume.
+
+    Parameters
+    ----------
+    labels, n, core, shape
+        As for `measure_pieces`. An axis of one voxel has no faces, or every cell would touch them.
+    """
+    border = np.zeros(n + 1, np.bool_)
+    for axis, (part, size) in enumerate(zip(core, shape, strict=True)):
+        if size == 1:
+            continue
+        if part.start == 0:
+            border[np.take(labels, 0, axis=axis)] = True
+        if part.stop == size:
+            border[np.take(labels, -1, axis=axis)] = True
+    border[0] = False
+    return border
+
+
+def unite(n: int, links: tuple[Ids, Ids]) -> tuple[int, Ids]:
+    """Number of connected parts of a graph on nodes 0…n−1, and the part of each node."""
+    a, b = links
+    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
+    n_groups, group = connected_components(graph, directed=False)
+    return int(n_groups), np.asarray(group, np.intp)
