@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from scipy import ndimage
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
+from torch import nn
 
+from cellseg_app.inference.windows import read_reflected
 from cellseg_app.training.samples import Sample
 
+Activation = Literal["sigmoid", "softmax", "identity"]
 Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+# Every network's windows must be multiples of a power of two no larger than this.
+_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
@@ -29,15 +36,28 @@ def split_at_peaks(
 ) -> npt.NDArray[np.int32]:
     """Objects of a centre-peaked map: one for each peak that stands `h` above its saddle."""
     foreground = probability > threshold
-    seeds, _ = _label(h_maxima(probability, h).astype(bool) & foreground)
+    peaks = h_maxima(probability, h).astype(bool) & foreground
+    seeds, _ = ndimage.label(peaks, np.ones((3, 3, 3)))
     return np.asarray(watershed(-probability, seeds, mask=foreground), dtype=np.int32)
 
 
-def _label(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], int]:
-    from scipy import ndimage
+def predictor(network: nn.Module, *, activation: Activation, fast: bool) -> Predict:
+    """Wrap a network as a function from a normalized image to its first class, padded as needed."""
 
-    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    return np.asarray(labels, dtype=np.int32), int(count)
+    def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        depth, height, width = (-(-size // _MULTIPLE) * _MULTIPLE for size in image.shape)
+        padded = read_reflected(image, (0, 0, 0), (depth, height, width))
+        tensor = torch.from_numpy(np.ascontiguousarray(padded))[None, None]
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            output = network(tensor).float()
+        if activation == "softmax":
+            output = torch.softmax(output, dim=1)
+        elif activation == "sigmoid":
+            output = torch.sigmoid(output)
+        z, y, x = image.shape
+        return np.ascontiguousarray(output[0, 0].numpy()[:z, :y, :x])
+
+    return predict
 
 
 def count_matches(
@@ -66,7 +86,9 @@ def drop_small(labels: npt.NDArray[np.integer[Any]], minimum_voxels: int) -> npt
     return np.asarray(np.where(keep, np.cumsum(keep), 0)[labels], dtype=np.int64)
 
 
-def evaluate(predict: Predict, samples: Iterable[Sample], *, threshold: float = 0.5) -> Accuracy:
+def evaluate(
+    predict: Predict, samples: Iterable[Sample], *, threshold: float = 0.5, h: float = 0.05
+) -> Accuracy:
     """Mean Dice, and F1 over all objects, of a network on samples.
 
     Parameters
@@ -77,6 +99,8 @@ def evaluate(predict: Predict, samples: Iterable[Sample], *, threshold: float = 
         What to judge by.
     threshold
         What counts as foreground.
+    h
+        By how much a peak must stand above its saddle.
     """
     overlap = np.zeros(2)
     matches = np.zeros(3)
@@ -85,7 +109,7 @@ def evaluate(predict: Predict, samples: Iterable[Sample], *, threshold: float = 
         mask, truth = probability > threshold, sample.labels > 0
         overlap += [2 * (mask & truth).sum(), mask.sum() + truth.sum()]
         matches += count_matches(
-            split_at_peaks(probability, threshold=threshold), sample.labels, minimum_voxels=30
+            split_at_peaks(probability, threshold=threshold, h=h), sample.labels, minimum_voxels=30
         )
     return Accuracy(
         dice=float(overlap[0] / max(1.0, overlap[1])),

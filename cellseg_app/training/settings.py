@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -42,6 +43,18 @@ class TrainingSettings(BaseModel):
     seed: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1, description="CPU threads; all if not given.")
     precision: Precision = Field("auto", description="bfloat16 where the processor has it.")
+    sigma_intensity: float = Field(
+        0.15, gt=0, description="WNet: intensity difference at which neighbours are unlike."
+    )
+    reconstruction_weight: float = Field(1.0, ge=0, description="WNet: weight of the redrawing.")
+    order_weight: float = Field(0.2, ge=0, description="WNet: weight of class 0 being bright.")
     channels_last: bool = Field(
         False, description="Memory order; faster for networks without group normalization."
     )
+
+
+def use_bfloat16(precision: Precision) -> bool:
+    """Whether to compute in bfloat16; `auto` does where the processor has it natively."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -5,26 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
-from cellseg_app.inference.nets import build_network
-from cellseg_app.inference.windows import read_reflected
-from cellseg_app.training.dataset import batches, validation_samples
-from cellseg_app.training.evaluation import Accuracy, Predict, evaluate
-from cellseg_app.training.losses import centre_peaked_loss
-from cellseg_app.training.settings import Precision, TrainingSettings
+from cellseg_app.inference.weights_formats import State, read_weights
+from cellseg_app.training.dataset import batches
+from cellseg_app.training.evaluation import Accuracy
+from cellseg_app.training.settings import TrainingSettings
+from cellseg_app.training.tasks import SupervisedTask, Task, WNetTask
 
 _LOGGER = logging.getLogger(__name__)
-State = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,7 @@ class LogRow:
 
     step: int
     loss: float
+    score: float
     dice: float
     f1: float
     learning_rate: float
@@ -55,7 +53,7 @@ def train_supervised(
     progress: ProgressSink | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainingResult:
-    """Train one of the four supervised networks on samples.
+    """Train one of the four supervised networks on labelled samples.
 
     Parameters
     ----------
@@ -77,13 +75,33 @@ def train_supervised(
     Cancelled
         Stopping was asked for; the checkpoint holds the last finished step.
     """
+    return _train(SupervisedTask(settings), settings, folder, progress, cancel)
+
+
+def train_wnet(
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    progress: ProgressSink | None = None,
+    cancel: CancelToken | None = None,
+) -> TrainingResult:
+    """Train WNet without labels; everything else as `train_supervised`."""
+    return _train(WNetTask(settings), settings, folder, progress, cancel)
+
+
+def _train(
+    task: Task,
+    settings: TrainingSettings,
+    folder: Path,
+    progress: ProgressSink | None,
+    cancel: CancelToken | None,
+) -> TrainingResult:
     folder.mkdir(parents=True, exist_ok=True)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    run = _Run(settings, folder)
-    stage = StageProgress(
-        progress, f"Train {settings.architecture}", settings.steps, cancel=cancel, done=run.step
-    )
+    run = _Run(task, settings, folder)
+    name = f"Train {settings.architecture}"
+    stage = StageProgress(progress, name, settings.steps, cancel=cancel, done=run.step)
     try:
         for batch in batches(settings, run.step):
             run.update(*batch)
@@ -101,16 +119,17 @@ def train_supervised(
 class _Run:
     """Network, averaged network, optimizer and log of one training run."""
 
-    def __init__(self, settings: TrainingSettings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, task: Task, settings: TrainingSettings, folder: Path) -> None:
+        self.task, self.settings, self.folder = task, settings, folder
         torch.manual_seed(settings.seed)
-        self.network = build_network(settings.architecture, settings.options)
+        self.network = task.build()
         if settings.channels_last:
             # torch's own annotation of Module.to lacks the argument it documents.
             self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         if settings.start_weights is not None:
-            self.network.load_state_dict(read_state(settings.start_weights))
-        self.average = build_network(settings.architecture, settings.options).eval()
+            state = dict(read_weights(settings.start_weights).state)
+            self.network.load_state_dict(state)
+        self.average = task.build().eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -118,7 +137,6 @@ class _Run:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        self.precise = not use_bfloat16(settings.precision)
         self.step, self.mean_loss, self.stale = 0, 0.0, 0
         self.best: State = {}
         self.best_row: LogRow | None = None
@@ -132,16 +150,15 @@ class _Run:
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, self.step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=not self.precise):
-            logits = self.network(image)
-        loss = centre_peaked_loss(logits.float(), target)
+        loss = self.task.loss(self.network, image, target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_limit)
         self.optimizer.step()
         self._follow()
         value = float(loss.detach())
-        self.mean_loss = value if self.step == 0 else 0.98 * self.mean_loss + 0.02 * value
+        keep = min(0.98, self.step / (self.step + 4))
+        self.mean_loss = keep * self.mean_loss + (1 - keep) * value
         self.step += 1
 
     def _follow(self) -> None:
@@ -158,17 +175,21 @@ class _Run:
 
     def validate(self) -> None:
         """Judge the averaged weights on unseen samples, keep the best, log, checkpoint."""
-        samples = validation_samples(self.settings.validation, self.settings.patch_voxels)
-        accuracy = evaluate(predictor(self.average, precise=self.precise), samples)
-        rate = learning_rate(self.settings, self.step)
-        row = LogRow(self.step, self.mean_loss, accuracy.dice, accuracy.f1, rate)
+        score = self.task.score(self.average)
+        row = LogRow(
+            step=self.step,
+            loss=self.mean_loss,
+            score=score.value,
+            dice=score.accuracy.dice,
+            f1=score.accuracy.f1,
+            learning_rate=learning_rate(self.settings, self.step),
+        )
         self.log.append(row)
-        best = -1.0 if self.best_row is None else self.best_row.f1 + self.best_row.dice
         self.stale += 1
-        if row.f1 + row.dice > best or not self.settings.validation:
+        if self.best_row is None or row.score > self.best_row.score:
             self.best = {k: v.clone() for k, v in self.average.state_dict().items()}
             self.best_row, self.stale = row, 0
-        _LOGGER.info("step %d: loss %.4f, Dice %.3f, F1 %.3f", *asdict(row).values())
+        _LOGGER.info("step %d: loss %.4f, Dice %.3f, F1 %.3f", row.step, row.loss, row.dice, row.f1)
         _write_log(self.folder / "log.csv", self.log)
         self.save()
 
@@ -211,7 +232,7 @@ class _Run:
 
     def result(self) -> TrainingResult:
         """The best weights so far, or the last ones if none were validated."""
-        row = self.best_row or LogRow(self.step, self.mean_loss, 0.0, 0.0, 0.0)
+        row = self.best_row or LogRow(self.step, self.mean_loss, 0.0, 0.0, 0.0, 0.0)
         weights = self.best or self.average.state_dict()
         return TrainingResult(weights, row.step, Accuracy(row.dice, row.f1), tuple(self.log))
 
@@ -221,39 +242,7 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
     if step < settings.warm_up_steps:
         return settings.learning_rate * (step + 1) / settings.warm_up_steps
     share = (step - settings.warm_up_steps) / max(1, settings.steps - settings.warm_up_steps)
-    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * share))))
-
-
-def use_bfloat16(precision: Precision) -> bool:
-    """Whether to compute in bfloat16: only where the processor does it natively, if automatic."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    return bool(torch.cpu._is_avx512_bf16_supported()) if torch.backends.mkldnn.enabled else False
-
-
-def predictor(network: nn.Module, *, precise: bool) -> Predict:
-    """Wrap a network as a function from a normalized image to its map, padded as needed."""
-
-    def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        depth, height, width = (-(-size // 16) * 16 for size in image.shape)
-        padded = read_reflected(image, (0, 0, 0), (depth, height, width))
-        tensor = torch.from_numpy(padded)[None, None]
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=not precise):
-            probability = torch.sigmoid(network(tensor).float())[0, 0].numpy()
-        z, y, x = image.shape
-        return np.ascontiguousarray(probability[:z, :y, :x])
-
-    return predict
-
-
-def read_state(path: Path) -> State:
-    """Weights of a safetensors file as float32."""
-    from safetensors.torch import load_file
-
-    return {
-        key: value.float() if value.is_floating_point() else value
-        for key, value in load_file(path).items()
-    }
+    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
 def _fingerprint(settings: TrainingSettings) -> str:

@@ -1,0 +1,153 @@
+"""From folders of image and label files to the samples a network learns from."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cellseg_app.core.errors import InputError
+from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
+from cellseg_app.core.volume import SpacingZYX
+from cellseg_app.io.open import open_volume
+from cellseg_app.training.evaluation import drop_small
+from cellseg_app.training.samples import make_sample, write_sample
+from cellseg_app.training.simulator.stream import IMAGE_SUFFIX, LABELS_SUFFIX
+from cellseg_app.training.targets import typical_diameter
+
+MINIMUM_OBJECT_VOXELS = 10
+_FEWEST_OBJECTS = 3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image file and its labels."""
+
+    image: Path
+    labels: Path
+
+    @property
+    def name(self) -> str:
+        """What both files are called, without their endings."""
+        return self.image.name.removesuffix(IMAGE_SUFFIX)
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """How samples are made: object size, and voxel size of files that do not state theirs."""
+
+    object_diameter_voxels: float
+    fallback_spacing_um_zyx: SpacingZYX | None = None
+
+
+def find_pairs(folder: Path) -> list[Pair]:
+    """Return every `NAME_image.tif` that has a `NAME_labels.tif` beside it, by name.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    images = sorted(folder.glob(f"*{IMAGE_SUFFIX}"))
+    pairs = [
+        Pair(image, image.with_name(image.name.removesuffix(IMAGE_SUFFIX) + LABELS_SUFFIX))
+        for image in images
+    ]
+    pairs = [pair for pair in pairs if pair.labels.exists()]
+    if not pairs:
+        raise InputError(
+            "The folder holds no training pairs.",
+            f"Name them NAME{IMAGE_SUFFIX} and NAME{LABELS_SUFFIX}.",
+            path=folder,
+        )
+    return pairs
+
+
+def prepare_samples(
+    pairs: Sequence[Pair],
+    out: Path,
+    lattice: Lattice,
+    *,
+    workers: int = 1,
+    progress: ProgressSink | None = None,
+    cancel: CancelToken | None = None,
+) -> None:
+    """Bring pairs to the network's lattice and scale; those already there are kept.
+
+    Parameters
+    ----------
+    pairs
+        What to prepare.
+    out
+        Folder of samples.
+    lattice
+        Object size on the network's lattice, voxel size of files that do not state it.
+    workers
+        Processes; 1 works in this one.
+    progress, cancel
+        One step a pair.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, image and labels differ in shape, or the voxel size is unknown.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    stage = StageProgress(progress, "Prepare samples", len(pairs), cancel=cancel)
+    if workers <= 1:
+        for pair in pairs:
+            _prepare(pair, out, lattice)
+            stage.advance()
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        jobs = [pool.submit(_prepare, pair, out, lattice) for pair in pairs]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                stage.advance()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def sample_path(pair: Pair, out: Path, lattice: Lattice) -> Path:
+    """Where the sample of a pair lies; another lattice gives another name."""
+    key = hashlib.sha256(f"{pair.image.resolve()}:{lattice}".encode()).hexdigest()[:10]
+    return out / f"{pair.name}_{key}.npz"
+
+
+def _prepare(pair: Pair, out: Path, lattice: Lattice) -> None:
+    path = sample_path(pair, out, lattice)
+    if path.exists():
+        return
+    volume = open_volume(pair.image)
+    whole = (slice(None), slice(None), slice(None))
+    image, labels = volume.data[whole], open_volume(pair.labels).data[whole]
+    if image.shape != labels.shape:
+        raise InputError(
+            f"Image and labels differ in shape ({image.shape} and {labels.shape}).",
+            "Export the labels anew from this image.",
+            path=pair.labels,
+        )
+    step = volume.spacing_um_zyx or lattice.fallback_spacing_um_zyx
+    if step is None:
+        raise InputError("The voxel size is not stated.", "Give it.", path=pair.image)
+    objects = drop_small(labels, MINIMUM_OBJECT_VOXELS)
+    diameter = typical_diameter(objects, step) if objects.max() >= _FEWEST_OBJECTS else None
+    # Almost empty volumes tell no object size: any zoom will do, as long as it is the same again.
+    chance = np.random.default_rng(int(hashlib.sha256(pair.name.encode()).hexdigest()[:8], 16))
+    edge = float(np.cbrt(np.prod(np.multiply(image.shape, step))))
+    sample = make_sample(
+        image,
+        objects,
+        step_zyx=step,
+        object_diameter_voxels=lattice.object_diameter_voxels,
+        diameter=diameter or edge / chance.uniform(6, 10),
+    )
+    write_sample(sample, path)

@@ -1,0 +1,154 @@
+"""Training: it learns, resumes exactly, stops when asked, and its result loads strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cellseg_app.core.errors import Cancelled, SettingsError
+from cellseg_app.core.progress import CancelToken, Progress
+from cellseg_app.inference.weights import load_network
+from cellseg_app.training.evaluation import count_matches, split_at_peaks
+from cellseg_app.training.losses import bright_first_loss, centre_peaked_loss, soft_normalized_cut
+from cellseg_app.training.samples import Sample, write_sample
+from cellseg_app.training.session import TrainingRequest, run_training
+from cellseg_app.training.settings import SampleFolder, TrainingSettings
+from cellseg_app.training.simulator import SimulationSettings, simulate_to_folder
+from cellseg_app.training.targets import centre_peaked
+from cellseg_app.training.trainer import train_supervised, train_wnet
+
+
+def _two_phase_volume(seed: int) -> Sample:
+    """Bright balls on a dark ground."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((32, 32, 32), np.uint16)
+    z, y, x = np.ogrid[:32, :32, :32]
+    for label, (cz, cy, cx) in enumerate([(9, 9, 9), (22, 22, 10), (12, 22, 23)], start=1):
+        labels[(z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < 30] = label
+    image = (labels > 0) + rng.normal(0, 0.05, labels.shape)
+    target = np.rint(255 * centre_peaked(labels)).astype(np.uint8)
+    return Sample(image.astype(np.float16), target, labels)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    for seed in range(2):
+        write_sample(_two_phase_volume(seed), folder / f"{seed}.npz")
+    return folder
+
+
+def _settings(samples: Path, **changes: object) -> TrainingSettings:
+    values: dict[str, object] = {
+        "options": {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "vae": False},
+        "data": (SampleFolder(path=samples),),
+        "validation": (samples,),
+        "steps": 8,
+        "batch": 1,
+        "patch_voxels": 32,
+        "warm_up_steps": 1,
+        "validate_every_steps": 4,
+        "average_decay": 0.5,
+        "precision": "float32",
+        "threads": 1,
+    }
+    return TrainingSettings.model_validate({**values, **changes})
+
+
+def test_a_few_steps_lower_the_loss(samples: Path, tmp_path: Path) -> None:
+    result = train_supervised(_settings(samples, steps=12, learning_rate=4e-3), tmp_path / "run")
+    assert result.log[-1].loss < 0.9 * result.log[0].loss
+    assert (tmp_path / "run" / "log.csv").read_text().startswith("step,loss")
+
+
+def test_a_cancelled_run_goes_on_exactly(samples: Path, tmp_path: Path) -> None:
+    settings = _settings(samples)
+    whole = train_supervised(settings, tmp_path / "whole")
+    token = CancelToken()
+
+    def stop_at_five(report: Progress) -> None:
+        if report.done == 5:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        train_supervised(settings, tmp_path / "parts", progress=stop_at_five, cancel=token)
+    resumed_at: list[int] = []
+    parts = train_supervised(
+        settings, tmp_path / "parts", progress=lambda report: resumed_at.append(report.done)
+    )
+    assert resumed_at[0] == 5
+    for key, value in whole.weights.items():
+        assert torch.equal(value, parts.weights[key]), key
+
+
+def test_a_folder_of_another_run_is_refused(samples: Path, tmp_path: Path) -> None:
+    train_supervised(_settings(samples, steps=1), tmp_path / "run")
+    with pytest.raises(SettingsError, match="other settings"):
+        train_supervised(_settings(samples, steps=2), tmp_path / "run")
+
+
+def test_training_stops_early_without_progress(samples: Path, tmp_path: Path) -> None:
+    settings = _settings(samples, steps=40, validate_every_steps=1, patience=2, learning_rate=1e-12)
+    assert len(train_supervised(settings, tmp_path / "run").log) < 10
+
+
+def test_from_simulation_to_weights_that_load_strictly(tmp_path: Path) -> None:
+    simulation = SimulationSettings(extent_diameters=4, diameter_voxels=(8, 8))
+    simulate_to_folder(simulation, tmp_path / "sim", count=3, seed=1)
+    request = TrainingRequest(
+        options={"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "vae": False},
+        data=((tmp_path / "sim", 1.0),),
+        hold_out=("simulated_00002",),
+        out=tmp_path / "out",
+        steps=2,
+        batch=1,
+        patch_voxels=32,
+        threads=1,
+    )
+    loaded = load_network(run_training(request), network="SegResNet")
+    assert loaded.card.object_diameter_voxels == 11
+    assert loaded.card.training is not None
+    assert "cellseg train supervised" in loaded.card.training.command
+    with torch.inference_mode():
+        assert loaded.module(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 1, 16, 16, 16)
+
+
+def test_wnet_learns_the_bright_class_first_without_labels(samples: Path, tmp_path: Path) -> None:
+    settings = _settings(
+        samples,
+        architecture="WNet",
+        options={"channels": [8, 8, 8, 8], "dropout": 0.0, "rescale_input_to": None},
+        steps=12,
+        validate_every_steps=6,
+        learning_rate=3e-3,
+    )
+    result = train_wnet(settings, tmp_path / "run")
+    assert result.log[-1].score > result.log[0].score
+
+
+def test_normalized_cut_prefers_the_true_parts() -> None:
+    image = torch.from_numpy(_two_phase_volume(0).image.astype(np.float32))[None, None]
+    true = torch.cat([(image > 0.5).float(), (image <= 0.5).float()], dim=1)
+    half = torch.zeros_like(true)
+    half[:, 0, :16], half[:, 1, 16:] = 1, 1
+    assert soft_normalized_cut(true, image) < soft_normalized_cut(half, image)
+    assert soft_normalized_cut(true, image) < soft_normalized_cut(torch.full_like(true, 0.5), image)
+    assert bright_first_loss(true, image) == 0
+    assert bright_first_loss(true.flip(1), image) > 1
+
+
+def test_the_loss_is_lowest_where_the_sigmoid_is_the_target() -> None:
+    target = torch.from_numpy(_two_phase_volume(0).target / np.float32(255))[None, None]
+    exact = centre_peaked_loss(torch.logit(target, eps=1e-4), target)
+    assert exact < centre_peaked_loss(torch.logit(target, eps=1e-4) + 0.5, target)
+    assert exact < centre_peaked_loss(torch.logit(target, eps=1e-4) - 0.5, target)
+
+
+def test_peaks_of_a_perfect_map_give_back_the_objects() -> None:
+    sample = _two_phase_volume(0)
+    found = split_at_peaks(sample.target / np.float32(255))
+    assert count_matches(found, sample.labels, minimum_iou=0.8) == (3, 3, 3)
