@@ -148,13 +148,13 @@ def _voxel_size(
         return StatedVoxelSize()
     inner, outer = (scale or [1.0] * len(axes) for scale in scales)
     um: dict[str, float | None] = {}
-    notes = []
+    unknown = []
     for (letter, unit), a, b in zip(axes, inner, outer, strict=True):
         factor = um_per_unit(unit) if unit else None
         um[letter] = None if factor is None else a * b * factor
         if letter in "ZYX" and factor is None:
-            stated = f"in {unit!r}, which is no known length" if unit else "without a unit"
-            notes.append(f"The file gives the {letter} size, {a * b:g}, {stated}.")
+            unknown.append(f"{letter} {a * b:g} {unit or ''}".rstrip())
+    notes = [f"The file's scale has no length unit: {', '.join(unknown)}."] if unknown else []
     return StatedVoxelSize((um.get("Z"), um.get("Y"), um.get("X")), tuple(notes))
 
 

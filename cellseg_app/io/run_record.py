@@ -68,6 +68,7 @@ class RecordedChoices(_Part):
 
     device: str
     precision: str
+    batch: int | None = None
     window_zyx: tuple[int, int, int] | None = None
     overlap: float | None = None
     threshold: float | None = None
@@ -80,11 +81,18 @@ class RecordedChoices(_Part):
 
 
 class RecordedFiles(_Part):
-    """Names of the files written, relative to the record's folder."""
+    """Names of the files written, relative to the record's folder.
+
+    Attributes
+    ----------
+    more
+        Labels and tables of further classes, where all classes were asked for.
+    """
 
     probability: str | None = None
     labels: str | None = None
     table: str | None = None
+    more: tuple[str, ...] = ()
 
 
 class RunRecord(_Part):

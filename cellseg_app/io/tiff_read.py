@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import tifffile
 from cellseg_app.core.errors import InputError
 from cellseg_app.io.axes import StoredImage
 from cellseg_app.io.lengths import StatedVoxelSize
+from cellseg_app.io.tiff_headers import cut_short, refuse_missing_headers
 from cellseg_app.io.tiff_planes import (
     BROKEN_FILE_ERRORS,
     Plane,
@@ -70,7 +70,7 @@ def _opened(path: Path) -> tifffile.TiffFile:
 
 
 def _describe(tif: tifffile.TiffFile, path: Path, level: int) -> StoredImage:
-    _refuse_broken_chain(tif, path)
+    refuse_missing_headers(tif, path)
     if not len(tif.pages):
         raise InputError("It holds no image.", "Copy or export it again.", path=path)
     index = _main_series(tif.series)
@@ -99,36 +99,6 @@ def _describe(tif: tifffile.TiffFile, path: Path, level: int) -> StoredImage:
     )
 
 
-def _refuse_broken_chain(tif: tifffile.TiffFile, path: Path) -> None:
-    """Follow the chain of page headers: a file cut short most often misses the later ones.
-
-    tifffile itself only logs that and goes on with the pages it finds.
-    """
-    if tif.is_ndpi or tif.is_lsm or tif.is_mdgel:
-        return
-    order = tif.byteorder
-    count_format, tag_size, next_format = ("Q", 20, "Q") if tif.is_bigtiff else ("H", 12, "I")
-    count_size, next_size = struct.calcsize(count_format), struct.calcsize(next_format)
-    handle = tif.filehandle
-    handle.seek(8 if tif.is_bigtiff else 4)
-    (offset,) = struct.unpack(order + next_format, handle.read(next_size))
-    seen: set[int] = set()
-    while offset and offset not in seen:
-        seen.add(offset)
-        handle.seek(offset)
-        head = handle.read(count_size)
-        if len(head) < count_size:
-            break
-        handle.seek(offset + count_size + tag_size * struct.unpack(order + count_format, head)[0])
-        tail = handle.read(next_size)
-        if len(tail) < next_size:
-            break
-        (offset,) = struct.unpack(order + next_format, tail)
-    else:
-        return
-    raise _cut_short(path, f"the header of plane {len(seen)} is missing")
-
-
 def _main_series(series: Sequence[tifffile.TiffPageSeries]) -> int:
     """The first image with more than one plane, so that previews before it are passed over."""
     for index, one in enumerate(series):
@@ -151,7 +121,7 @@ def _array(
     n_planes = math.prod(lead_shape)
     planes = _planes(tif, series, path, n_planes)
     if len(planes) < n_planes:
-        raise _cut_short(path, f"{len(planes)} of {n_planes} planes are there")
+        raise cut_short(path, f"{len(planes)} of {n_planes} planes are there")
     dtype = np.dtype(keyframe.dtype)
     stack = PlaneStack(planes, lead_shape=lead_shape, plane_shape=plane_shape, dtype=dtype)
     return stack, _distinct(axes[:n_lead] + plane_axes)
@@ -186,7 +156,7 @@ def _planes(
     if offset is not None and keyframe.is_final:
         size = n_planes * math.prod(keyframe.shape) * stored_dtype.itemsize
         if offset + size > tif.filehandle.size:
-            raise _cut_short(path, f"{offset + size - tif.filehandle.size} bytes are missing")
+            raise cut_short(path, f"{offset + size - tif.filehandle.size} bytes are missing")
         shape = tuple(keyframe.shape)
         return RawPlanes(path, offset, shape=shape, dtype=stored_dtype, n=n_planes)
     cache = SegmentCache()
@@ -211,7 +181,7 @@ def page_plane(
     offsets, counts = page.dataoffsets, page.databytecounts
     ends = [offset + count for offset, count in zip(offsets, counts, strict=False)]
     if not ends or len(offsets) != len(counts) or max(ends) > page.parent.filehandle.size:
-        raise _cut_short(file, f"plane {index} lies beyond its end")
+        raise cut_short(file, f"plane {index} lies beyond its end")
     keyframe = page.keyframe
     if keyframe.is_final and _one_piece(ends, offsets, keyframe.nbytes):
         dtype = np.dtype(keyframe.dtype).newbyteorder(page.parent.byteorder)
@@ -247,7 +217,3 @@ def _is_colour(series: tifffile.TiffPageSeries) -> bool:
 def _kind(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
     flavour = {"imagej": "ImageJ ", "ome": "OME-", "lsm": "LSM "}.get(series.kind, "")
     return f"{flavour}{'BigTIFF' if tif.is_bigtiff else 'TIFF'}"
-
-
-def _cut_short(path: Path, reason: str) -> InputError:
-    return InputError(f"It is cut short: {reason}.", "Copy or export it again.", path=path)
