@@ -1,0 +1,1 @@
+"""The viewer: slices in three linked panes, volume rendering, results side by side."""

@@ -1,0 +1,1 @@
+"""Slices of the volume in linked panes (pyqtgraph)."""
