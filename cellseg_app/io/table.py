@@ -15,7 +15,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,10 @@ from cellseg_app.io.atomic import atomic_path
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 _TEXT_COLUMNS = ("file", "name", "problem", "remedy", "kind", "model", "network", "method")
+# pandas 3 reads numbers exactly by itself and warns of the option that older ones need for it.
+_EXACT_NUMBERS: dict[str, Any] = (
+    {"float_precision": "round_trip"} if int(pd.__version__.partition(".")[0]) < 3 else {}
+)
 _POINT_NAMES = (("z", "y", "x"), ("axis-0", "axis-1", "axis-2"))
 
 
@@ -38,7 +42,7 @@ def write_table(path: Path | str, table: pd.DataFrame) -> Path:
     OutputError
         If the place cannot be written, for example while Excel holds the file.
     """
-    text = _safe(table).to_csv(index=False, lineterminator="\n")
+    text = _csv_text(table)
     with atomic_path(path) as temporary:
         temporary.write_bytes(_encoded(text))
     return Path(path)
@@ -53,10 +57,10 @@ def read_table(path: Path | str) -> pd.DataFrame:
         If it is missing or no table.
     """
     try:
-        table = pd.read_csv(
+        table: pd.DataFrame = pd.read_csv(
             path,
             encoding="utf-8-sig",
-            float_precision="round_trip",
+            **_EXACT_NUMBERS,
             keep_default_na=False,
             na_values=[""],
             dtype=dict.fromkeys(_TEXT_COLUMNS, str),
@@ -89,13 +93,11 @@ def write_objects_all(path: Path | str, tables: Iterable[tuple[str, Path]]) -> P
     with atomic_path(path) as temporary:
         encoding = "utf-8" if ascii_only else "utf-8-sig"
         with temporary.open("w", encoding=encoding, newline="") as out:
-            header = _safe(pd.DataFrame(columns=ordered))
-            header.to_csv(out, index=False, lineterminator="\n")
+            out.write(_csv_text(pd.DataFrame(columns=ordered)))
             for name, source in tables:
                 cells = read_table(source)
                 cells["file"] = name
-                part = _safe(cells.reindex(columns=ordered))
-                part.to_csv(out, index=False, header=False, lineterminator="\n")
+                out.write(_csv_text(cells.reindex(columns=ordered), header=False))
     return Path(path)
 
 
@@ -181,6 +183,15 @@ def _is_numeric(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _csv_text(table: pd.DataFrame, *, header: bool = True) -> str:
+    def text(quoting: Literal[0, 2]) -> str:
+        return _safe(table).to_csv(index=False, header=header, lineterminator="\n", quoting=quoting)
+
+    written = text(csv.QUOTE_MINIMAL)
+    # Python quotes a carriage return only where lines end in one, but readers split lines at it.
+    return text(csv.QUOTE_NONNUMERIC) if "\r" in written else written
 
 
 def _safe(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,179 @@
+"""The run record brings back the settings, and says in words what was done."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cellseg_app.core.errors import Cancelled, InputError
+from cellseg_app.core.progress import CancelToken
+from cellseg_app.core.settings import DataSettings, InstanceSettings, RunSettings
+from cellseg_app.io.hashing import file_sha256
+from cellseg_app.io.methods_text import methods_paragraph
+from cellseg_app.io.run_record import (
+    RecordedChoices,
+    RecordedFiles,
+    RecordedInput,
+    RecordedNetwork,
+    RunRecord,
+    read_record,
+    write_record,
+)
+
+
+@pytest.fixture
+def record() -> RunRecord:
+    settings = RunSettings(
+        data=DataSettings(voxel_size_um_zyx=(2, 0.8, 0.8)),
+        instances=InstanceSettings(method="watershed", remove_border=True),
+    )
+    return RunRecord(
+        versions={"cellseg": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "monai": "1.6.1"},
+        started=datetime(2025, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
+        settings=settings,
+        input=RecordedInput(
+            path="/data/Zelle µ.tif",
+            sha256="ab" * 32,
+            shape_zyx=(51, 114, 112),
+            dtype="uint16",
+            spacing_um_zyx=(2, 0.8, 0.8),
+        ),
+        network=RecordedNetwork(name="SegResNet", title="bundled", weights_sha256="cd" * 32),
+        used=RecordedChoices(
+            device="cpu",
+            precision="float32",
+            window_zyx=(64, 64, 64),
+            overlap=0.25,
+            threshold=0.5,
+            foreground_class=0,
+            scale_zyx=(2.0, 0.8, 0.8),
+            diameter_um=9.6,
+            instance_method="watershed",
+            instance_options={"seed_threshold": 0.9, "min_size_voxels": 30},
+        ),
+        n_cells=28,
+        summary={"density_per_mm3": 1.5e4, "mean_sphericity": float("nan")},
+        seconds={"network": 12.5},
+        notes=("Taken: channel 1 of 2 (counted from 0).",),
+        files=RecordedFiles(labels="Instance_seg_a.tif"),
+    )
+
+
+def test_a_record_reads_back_equal(tmp_path: Path, record: RunRecord) -> None:
+    write_record(tmp_path / "a.json", record)
+    found = read_record(tmp_path / "a.json")
+
+    assert found.settings == record.settings
+    assert found.model_copy(update={"summary": {}}) == record.model_copy(update={"summary": {}})
+    assert "µ" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    json.loads((tmp_path / "a.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda r: r.update(schema_version=99), "newer version"),
+        (lambda r: r.pop("settings"), "not a run record"),
+        (lambda r: r["settings"]["inference"].update(overlap=2), "settings.inference.overlap"),
+        (lambda r: r["settings"].update(colour="red"), "settings.colour"),
+        (lambda r: r.pop("network"), "network"),
+    ],
+)
+def test_a_record_that_cannot_be_used(
+    tmp_path: Path, record: RunRecord, change: Any, reason: str
+) -> None:
+    content = json.loads(record.model_dump_json())
+    change(content)
+    (tmp_path / "a.json").write_text(json.dumps(content))
+
+    with pytest.raises(InputError, match=reason) as caught:
+        read_record(tmp_path / "a.json")
+
+    assert "a.json" in str(caught.value)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "II*"])
+def test_files_that_are_no_record(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match="not a run record"):
+        read_record(tmp_path / "a.json")
+    with pytest.raises(InputError, match="not there"):
+        read_record(tmp_path / "b.json")
+
+
+def test_later_fields_of_the_same_format_are_passed_over(tmp_path: Path, record: RunRecord) -> None:
+    content = json.loads(record.model_dump_json())
+    content["input"]["acquired"] = "yesterday"
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert read_record(tmp_path / "a.json").input == record.input
+
+
+def test_the_methods_paragraph_says_what_was_done(record: RunRecord) -> None:
+    text = methods_paragraph(record)
+
+    for part in (
+        "CellSeg 0.1.0 (Python 3.11.7, PyTorch 2.13.0, MONAI 1.6.1)",
+        "Zelle µ.tif had 51 × 114 × 112 voxels of 2 × 0.8 × 0.8 µm",
+        "network SegResNet [1, 2] (weights bundled, SHA-256 cdcdcdcdcdcdcdcd)",
+        "windows of 64 × 64 × 64 voxels overlapping by 25%",
+        "in float32 on cpu",
+        "resampled by factors of 2 × 0.8 × 0.8 (Z × Y × X), for a cell diameter of 9.6 µm",
+        "probability of class 0 above 0.5",
+        "seeded watershed of the probability map (seed threshold 0.9, min size voxels 30)",
+        "Cells cut by the border of the volume were dropped.",
+        "28 cells were found.",
+        "1. Myronenko",
+        "2. Cardoso",
+    ):
+        assert part in text
+
+
+def test_the_methods_paragraph_says_nothing_that_was_not_done(record: RunRecord) -> None:
+    bare = record.model_copy(
+        update={
+            "used": RecordedChoices(device="cpu", precision="float32", scale_zyx=(1, 1, 1)),
+            "input": record.input.model_copy(update={"spacing_um_zyx": None}),
+            "n_cells": None,
+            "settings": RunSettings(),
+        }
+    )
+    text = methods_paragraph(bare)
+
+    assert "voxel size not stated" in text
+    for word in ("resampled", "foreground{", "told apart", "found", "None", "border", "windows"):
+        assert word not in text
+
+
+def test_the_hash_of_a_folder_follows_content_and_names(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "1.tif").write_bytes(b"one")
+    (folder / "sub" / "2.tif").write_bytes(b"two")
+    first = file_sha256(folder)
+
+    folder.rename(tmp_path / "b")
+    (tmp_path / "b" / ".DS_Store").write_bytes(b"x")
+    assert file_sha256(tmp_path / "b") == first
+
+    (tmp_path / "b" / "1.tif").rename(tmp_path / "b" / "3.tif")
+    renamed = file_sha256(tmp_path / "b")
+    (tmp_path / "b" / "3.tif").write_bytes(b"One")
+    assert len({first, renamed, file_sha256(tmp_path / "b")}) == 3
+
+
+def test_the_hash_of_a_file_is_its_sha256_and_can_be_cancelled(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "a") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        file_sha256(tmp_path / "a", cancel=token)
+    with pytest.raises(InputError, match="gone"):
+        file_sha256(tmp_path / "b")
