@@ -221,7 +221,7 @@ def _extra_layers(labels: Labels, core_shape: ShapeZYX) -> dict[Offset, Labels]:
         )
         layer = labels[part]
         if layer.size:
-            layers[offset] = layer.take(0, axis=offset.index(1))
+            layers[offset] = np.take(layer, 0, axis=offset.index(1))
     return layers
 
 

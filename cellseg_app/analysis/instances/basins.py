@@ -20,6 +20,9 @@ import numpy.typing as npt
 from cellseg_app.analysis.blockwise import Floats, Ids, Labels
 from cellseg_app.core.volume import ShapeZYX
 
+# Voxels looked at together, few enough for the processor's cache.
+_CACHED_VOXELS = 2**14
+
 
 @dataclass(frozen=True, slots=True)
 class Passes:
@@ -92,15 +95,24 @@ def find_basins(landscape: Floats) -> Basins | None:
 
 def _uphill(flat: Floats, where: Ids, steps: ShapeZYX) -> Ids:
     """The highest of each voxel and its neighbours; of equals the last in raster order."""
-    offsets = (-steps[0], -steps[1], -steps[2], 0, steps[2], steps[1], steps[0])
-    best = flat[where + offsets[0]]
-    offset = np.full(len(where), offsets[0], np.intp)
-    for step in offsets[1:]:
-        value = flat[where + step]
-        higher = value >= best
-        np.copyto(best, value, where=higher)
-        np.copyto(offset, step, where=higher)
-    return where + offset
+    plane, row, voxel = steps
+    offsets = np.asarray((-plane, -row, -voxel, 0, voxel, row, plane))
+    # Seen from one plane earlier, no neighbour has a negative index.
+    views = [flat[plane + offset :] for offset in offsets.tolist()]
+    result = np.empty(len(where), np.intp)
+    for start in range(0, len(where), _CACHED_VOXELS):
+        part = where[start : start + _CACHED_VOXELS]
+        seen_from = part - plane
+        best = views[0][seen_from]
+        value = np.empty_like(best)
+        choice = np.zeros(len(part), np.uint8)
+        for k, view in enumerate(views[1:], start=1):
+            # All indices are valid: "clip" only spares the copy that "raise" needs.
+            np.take(view, seen_from, out=value, mode="clip")
+            np.copyto(choice, k, where=value >= best)
+            np.maximum(best, value, out=best)
+        np.add(part, offsets[choice], out=result[start : start + _CACHED_VOXELS])
+    return result
 
 
 def _follow(target: Ids, where: Ids, size: int) -> Ids:
@@ -126,13 +138,16 @@ def _peaks(flat: Floats, ends: Ids, steps: ShapeZYX) -> Floats:
 def _find_passes(labels: Labels, flat: Floats, where: Ids, steps: ShapeZYX) -> Passes:
     keys: list[npt.NDArray[np.uint64]] = []
     heights: list[Floats] = []
-    own, level = labels[where], flat[where]
-    for step in steps:
-        other = labels[where + step]
-        at = np.flatnonzero((other != own) & (other > 0))
-        a, b = own[at], other[at]
-        keys.append(np.minimum(a, b).astype(np.uint64) << np.uint64(32) | np.maximum(a, b))
-        heights.append(np.minimum(level[at], flat[where[at] + step]))
+    for start in range(0, len(where), _CACHED_VOXELS):
+        part = where[start : start + _CACHED_VOXELS]
+        own = labels[part]
+        other = np.empty_like(own)
+        for step in steps:
+            np.take(labels[step:], part, out=other, mode="clip")
+            at = np.flatnonzero((other != own) & (other > 0))
+            a, b = own[at], other[at]
+            keys.append(np.minimum(a, b).astype(np.uint64) << np.uint64(32) | np.maximum(a, b))
+            heights.append(np.minimum(flat[part[at]], flat[part[at] + step]))
     return highest_passes(np.concatenate(keys), np.concatenate(heights))
 
 

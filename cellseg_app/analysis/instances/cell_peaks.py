@@ -25,8 +25,8 @@ from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 
 _THRESHOLD = 0.5
 _SMOOTHING = 0.7
-_DEPTH_OF_MAP = 0.2
-_DEPTH_OF_DISTANCE = 0.1
+_DEPTH_OF_MAP = 0.25
+_DEPTH_OF_DISTANCE = 0.075
 _SMALLEST_SHARE = 1 / 40
 _SMALLEST = 8
 
