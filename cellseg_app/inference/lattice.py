@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.settings import CellSizeSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX, Volume
 from cellseg_app.inference.cards import ModelCard
@@ -47,6 +48,11 @@ def network_lattice(volume: Volume, card: ModelCard, settings: CellSizeSettings)
     """Choose the lattice: by the user's diameter, an estimate, or the card's voxel size.
 
     Networks whose card declares no object diameter see the volume as it is.
+
+    Raises
+    ------
+    SettingsError
+        The diameter is given in µm and the voxel size is unknown.
     """
     learned_px = card.object_diameter_voxels
     if learned_px is None or settings.diameter is None:
@@ -78,8 +84,13 @@ def _diameter_px(
     if isinstance(settings.diameter, (int, float)):
         if settings.diameter_unit == "px":
             return float(settings.diameter), "user"
-        if lateral_um is not None:
-            return settings.diameter / lateral_um, "user"
+        if lateral_um is None:
+            raise SettingsError(
+                "The cell diameter is given in µm, but the voxel size of "
+                f"{volume.name} is unknown.",
+                "Give the voxel size too, or the diameter in voxels (for example 14px).",
+            )
+        return settings.diameter / lateral_um, "user"
     estimate = estimate_diameter_px(volume.data, volume.spacing_um_zyx)
     if estimate is not None:
         return estimate, "estimate"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ import psutil
 
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.settings import InferenceSettings, Precision, RunSettings
-from cellseg_app.core.volume import LazyArray, Volume
+from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.devices import choose_device
 from cellseg_app.inference.engine import Placement, Slab, predict_slabs, windows_to_run
@@ -22,6 +22,7 @@ from cellseg_app.inference.lattice import NetworkLattice, network_lattice
 from cellseg_app.inference.normalize import IntensityScale, intensity_scale, sample_voxels
 from cellseg_app.inference.precision import choose_precision
 from cellseg_app.inference.predictor import WindowPredictor
+from cellseg_app.inference.resample import resampled_shape
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.inference.windows import (
     WindowGrid,
@@ -67,6 +68,8 @@ class NetworkSession:
     precision: Precision
     flip_averaging: bool
     timing: ProbeTiming
+    volume_shape_zyx: ShapeZYX
+    overlap: float
     notes: tuple[str, ...]
 
     @property
@@ -100,8 +103,43 @@ class NetworkSession:
         )
 
 
-def open_session(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -> NetworkSession:
+@dataclass(frozen=True, slots=True)
+class VolumeFit:
+    """What is found out once about a whole volume: the network's lattice and intensity scale."""
+
+    lattice: NetworkLattice
+    scale: IntensityScale | None
+
+    def for_part(self, whole_zyx: ShapeZYX, part_zyx: ShapeZYX) -> VolumeFit:
+        """The same fit for a box cut out of the volume."""
+        step = [n / new for n, new in zip(whole_zyx, self.lattice.shape_zyx, strict=True)]
+        shape = resampled_shape(part_zyx, (step[0], step[1], step[2]))
+        return VolumeFit(replace(self.lattice, shape_zyx=shape), self.scale)
+
+
+def fit_volume(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -> VolumeFit:
+    """Find out how a network is to see a volume; reads a bounded sample of it.
+
+    Raises
+    ------
+    SettingsError
+        The cell diameter is given in µm and the voxel size is unknown.
+    """
+    lattice = network_lattice(volume, loaded.card, settings.size)
+    return VolumeFit(lattice, _volume_scale(loaded.card, lattice.view(volume.data)))
+
+
+def open_session(
+    loaded: LoadedNetwork, volume: Volume, settings: RunSettings, fit: VolumeFit | None = None
+) -> NetworkSession:
     """Set a network up for a volume and try it on a few windows.
+
+    Parameters
+    ----------
+    loaded, volume, settings
+        What to run on what, and how.
+    fit
+        For a part of a larger volume: what was found out about the whole.
 
     Raises
     ------
@@ -109,9 +147,9 @@ def open_session(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -
         The machine has no such device, or the network cannot run with such windows.
     """
     card, wanted = loaded.card, settings.inference
-    lattice = network_lattice(volume, card, settings.size)
+    fit = fit or fit_volume(loaded, volume, settings)
+    lattice, scale = fit.lattice, fit.scale
     image = lattice.view(volume.data)
-    scale = _volume_scale(card, image)
     grid = _grid(card, lattice, wanted)
     placement = _placement(loaded, wanted)
     probe_grid = _probe_grid(card, grid, lattice, wanted)
@@ -138,6 +176,8 @@ def open_session(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -
         precision=precision,
         flip_averaging=wanted.flip_averaging,
         timing=timing,
+        volume_shape_zyx=volume.shape_zyx,
+        overlap=wanted.overlap,
         notes=notes,
     )
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.core.errors import InputError
 from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.io.atomic import write_text_atomic
 
@@ -31,10 +32,21 @@ def fingerprint(*parts: object) -> str:
 
 
 def input_identity(path: Path) -> list[Any]:
-    """Return what tells that a file or folder is still the same: names, sizes, change times."""
+    """Return what tells that a file or folder is still the same: names, sizes, change times.
+
+    Raises
+    ------
+    InputError
+        It is not there or cannot be looked at.
+    """
     resolved = path.resolve()
-    files = sorted(p for p in resolved.rglob("*") if p.is_file()) if path.is_dir() else [resolved]
-    stats = [(str(file), file.stat()) for file in files]
+    try:
+        inside = sorted(p for p in resolved.rglob("*") if p.is_file()) if path.is_dir() else []
+        stats = [(str(file), file.stat()) for file in inside or [resolved]]
+    except OSError as error:
+        raise InputError(
+            f"It cannot be read ({error.strerror}).", "Check the name and the disk.", path=path
+        ) from error
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 

@@ -1,0 +1,64 @@
+"""The `cellseg` command: the same pipeline as the application, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+from cellseg_app import __version__
+from cellseg_app.core.errors import Cancelled, UserError
+
+EXIT_OK: Final = 0
+EXIT_OUR_FAULT: Final = 1
+EXIT_INPUT_AT_FAULT: Final = 2
+EXIT_SOME_FAILED: Final = 3
+EXIT_CANCELLED: Final = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
+    # Imported here so that one command does not pay for the libraries of the others.
+    from cellseg_app.cli import look_command, run_command, weights_command
+    from cellseg_app.training.commands import add_train_commands
+
+    parser = argparse.ArgumentParser(
+        prog="cellseg", description="Finds every cell in 3D microscope volumes."
+    )
+    parser.add_argument("--version", action="version", version=f"cellseg {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run_command.add_commands(commands)
+    weights_command.add_commands(commands)
+    look_command.add_commands(commands)
+    add_train_commands(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        0 all done, 1 our fault, 2 input at fault, 3 some files failed, 130 cancelled.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        result = arguments.func(arguments)
+    except UserError as error:
+        _say(f"cellseg: {error}")
+        return EXIT_INPUT_AT_FAULT
+    except (Cancelled, KeyboardInterrupt):
+        _say("cellseg: cancelled; the same command goes on where it stopped.")
+        return EXIT_CANCELLED
+    except Exception:  # noqa: BLE001 - the last door: a bug is reported, not hidden
+        _say(f"cellseg {__version__}: this is a bug; please report what follows.")
+        _say(traceback.format_exc())
+        return EXIT_OUR_FAULT
+    return EXIT_OK if result is None else int(result)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,232 @@
+"""Many volumes, one after the other: one bad file never ends a batch, a killed batch goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cellseg_app.core.errors import Cancelled, InputError, UserError
+from cellseg_app.core.results import RunFailure, RunResult
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.inference.weights import LoadedNetwork
+from cellseg_app.io.atomic import remove_leftovers, write_text_atomic
+from cellseg_app.io.log_file import log_to
+from cellseg_app.io.naming import free_path
+from cellseg_app.io.run_record import RunRecord, read_record
+from cellseg_app.io.space import require_writable
+from cellseg_app.io.table import write_errors, write_objects_all, write_summary
+from cellseg_app.pipeline.reporting import Reporting
+from cellseg_app.pipeline.run_volume import RunRequest, run_volume
+from cellseg_app.pipeline.workspace import (
+    FOLDER_NAME,
+    fingerprint,
+    input_identity,
+    remove_if_empty,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvent:
+    """What happened to one volume of a batch.
+
+    Attributes
+    ----------
+    source, number, total
+        Which volume, its place from 1, and how many there are.
+    state
+        started, done, skipped (an interrupted batch had finished it) or failed.
+    record
+        Path of the record, when done or skipped.
+    failure
+        Why, when failed.
+    """
+
+    source: Path
+    number: int
+    total: int
+    state: str
+    record: Path | None = None
+    result: RunResult | None = None
+    failure: RunFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """How a batch ended."""
+
+    records: tuple[Path, ...]
+    failures: tuple[RunFailure, ...]
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+def run_batch(
+    sources: Sequence[Path],
+    output_folder: Path,
+    settings: RunSettings,
+    loaded: LoadedNetwork,
+    *,
+    report: Reporting,
+    on_event: Callable[[BatchEvent], None] | None = None,
+) -> BatchResult:
+    """Run volumes one after the other and write the tables of the batch.
+
+    Beside each volume's own files: `objects_all.csv` (every cell of every volume), `summary.csv`
+    (one row per volume), `errors.csv` (only if a volume failed) and the log;
+    a number is added where the name is taken. The same
+    call repeated after a crash or a cancel keeps the volumes that were finished.
+
+    Raises
+    ------
+    Cancelled
+        The user asked to stop.
+    OutputError
+        The output folder cannot be written to.
+    """
+    require_writable(output_folder)
+    remove_leftovers(output_folder)
+    ledger = _BatchLedger(output_folder, sources, settings, loaded)
+    tell = on_event or _ignore
+    records: list[Path] = []
+    failures: list[RunFailure] = []
+    with log_to(output_folder / f"cellseg_{ledger.started:%Y_%m_%d_%H_%M_%S}.log"):
+        for number, source in enumerate(sources, start=1):
+            place = (source, number, len(sources))
+            known = ledger.record_of(source)
+            if known is not None:
+                records.append(known)
+                tell(BatchEvent(*place, "skipped", record=known))
+                continue
+            tell(BatchEvent(*place, "started"))
+            request = RunRequest(source, output_folder, settings, ledger.started, number)
+            outcome = _attempt(request, loaded, report)
+            if isinstance(outcome, RunFailure):
+                failures.append(outcome)
+                tell(BatchEvent(*place, "failed", failure=outcome))
+            else:
+                records.append(outcome.files.record)
+                ledger.note(source, outcome.files.record)
+                tell(BatchEvent(*place, "done", record=outcome.files.record, result=outcome))
+        files = write_batch_tables(output_folder, records, failures)
+    ledger.remove()
+    return BatchResult(tuple(records), tuple(failures), files)
+
+
+def _attempt(
+    request: RunRequest, loaded: LoadedNetwork, report: Reporting
+) -> RunResult | RunFailure:
+    own = Reporting(report.progress, report.cancel, report.notify)
+    try:
+        return run_volume(request, loaded, own)
+    except Cancelled:
+        raise
+    except UserError as error:
+        _log.error("%s", error)
+        return RunFailure(request.source, error.problem, error.remedy)
+    except MemoryError:
+        problem, remedy = "Memory ran out.", "Close other programs, or choose smaller windows."
+        _log.exception("%s: %s", request.source, problem)
+        return RunFailure(request.source, problem, remedy)
+    except Exception as error:  # noqa: BLE001 - a bug met by one volume must not end the others
+        _log.exception("%s: unexpected failure", request.source)
+        detail = traceback.format_exception_only(error)[-1].strip()
+        remedy = "This is a bug; please report it with the log beside the results."
+        return RunFailure(request.source, detail, remedy, bug=True)
+
+
+def write_batch_tables(
+    folder: Path, records: Sequence[Path], failures: Sequence[RunFailure]
+) -> dict[str, Path]:
+    """Write the tables over all volumes; returns their paths by kind."""
+    read = [(path, read_record(path)) for path in records]
+    files: dict[str, Path] = {}
+    tables = [(_file_name(r), path.parent / r.files.table) for path, r in read if r.files.table]
+    if tables:
+        target = free_path(folder / "objects_all.csv")
+        files["objects_all"] = write_objects_all(target, tables)
+    if read:
+        target = free_path(folder / "summary.csv")
+        files["summary"] = write_summary(target, [_summary_row(record) for _, record in read])
+    if failures:
+        target = free_path(folder / "errors.csv")
+        files["errors"] = write_errors(target, failures)
+    return files
+
+
+def _summary_row(record: RunRecord) -> dict[str, Any]:
+    return {
+        "file": _file_name(record),
+        "network": record.network.name,
+        "n_cells": record.n_cells,
+        "threshold": record.used.threshold,
+        **record.summary,
+        "seconds": round(sum(record.seconds.values()), 1),
+    }
+
+
+def _file_name(record: RunRecord) -> str:
+    return Path(record.input.path).name
+
+
+def _ignore(event: BatchEvent) -> None:
+    return
+
+
+class _BatchLedger:
+    """Which volumes of an unfinished batch are done; lies in the output folder until its end."""
+
+    def __init__(
+        self,
+        folder: Path,
+        sources: Sequence[Path],
+        settings: RunSettings,
+        loaded: LoadedNetwork,
+    ) -> None:
+        identity = [str(source.resolve()) for source in sources]
+        key = fingerprint(identity, settings.model_dump(mode="json"), loaded.sha256)
+        self._path = folder / FOLDER_NAME / f"batch-{key}.json"
+        self._done: dict[str, dict[str, Any]] = {}
+        self.started = datetime.now().astimezone()
+        self._load()
+
+    def record_of(self, source: Path) -> Path | None:
+        """The record of a volume that is finished and has not changed since, or None."""
+        entry = self._done.get(str(source.resolve()))
+        if entry is None or not source.exists():
+            return None
+        record = Path(entry["record"])
+        same = entry["identity"] == fingerprint(input_identity(source))
+        try:
+            read_record(record)
+        except InputError:
+            return None
+        return record if same else None
+
+    def note(self, source: Path, record: Path) -> None:
+        """Remember a finished volume."""
+        self._done[str(source.resolve())] = {
+            "record": str(record),
+            "identity": fingerprint(input_identity(source)),
+        }
+        content = {"started": self.started.isoformat(), "done": self._done}
+        write_text_atomic(self._path, json.dumps(content))
+
+    def remove(self) -> None:
+        """Forget the batch: every volume has been tried."""
+        self._path.unlink(missing_ok=True)
+        remove_if_empty(self._path.parent)
+
+    def _load(self) -> None:
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            self.started = datetime.fromisoformat(content["started"])
+            self._done = dict(content["done"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return

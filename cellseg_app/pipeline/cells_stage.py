@@ -1,0 +1,310 @@
+"""From the stored probability to labelled, measured cells. No network runs here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from cellseg_app.analysis.class_choice import foreground_class
+from cellseg_app.analysis.cleanup import without_large_parts
+from cellseg_app.analysis.instances import INSTANCE_METHODS, InstanceResult, segment_instances
+from cellseg_app.analysis.measure import measure_cells
+from cellseg_app.core.errors import SettingsError
+from cellseg_app.core.results import CellTable
+from cellseg_app.core.settings import InstanceSettings, RunSettings
+from cellseg_app.core.volume import LazyArray, SpacingZYX
+from cellseg_app.inference.cards import ModelCard
+from cellseg_app.io.finite import z_slabs
+from cellseg_app.io.naming import ResultNames
+from cellseg_app.io.table import write_table
+from cellseg_app.pipeline.image_files import OneClass, write_image
+from cellseg_app.pipeline.reporting import Reporting
+from cellseg_app.pipeline.workspace import Workspace
+
+_DEFAULT_METHOD = "cell-peaks"
+
+
+@dataclass(frozen=True, slots=True)
+class CellDefaults:
+    """What holds where the settings leave it open; from the model card."""
+
+    threshold: float = 0.5
+    method: str = _DEFAULT_METHOD
+    options: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, card: ModelCard) -> CellDefaults:
+        """The defaults of a card."""
+        return cls(
+            card.default_threshold,
+            card.default_instances or _DEFAULT_METHOD,
+            dict(card.default_instance_options),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What cells are sought in; everything lies on one lattice.
+
+    Attributes
+    ----------
+    probability
+        (C, Z, Y, X), 0…1.
+    image
+        Intensities (Z, Y, X) for the measurements; None if the image is not at hand.
+    spacing_um_zyx
+        Voxel size of this lattice.
+    """
+
+    probability: LazyArray
+    image: LazyArray | None
+    spacing_um_zyx: SpacingZYX | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCells:
+    """The cells of one class, and where their files are."""
+
+    class_index: int
+    threshold: float
+    method: str
+    method_options: dict[str, Any]
+    n_cells: int
+    table: CellTable | None
+    labels_path: Path | None
+    table_path: Path | None
+    notes: tuple[str, ...]
+
+
+def find_cells(
+    scene: Scene,
+    settings: RunSettings,
+    defaults: CellDefaults,
+    *,
+    names: ResultNames,
+    workspace: Workspace,
+    probability_path: Path | None = None,
+    report: Reporting,
+) -> list[FoundCells]:
+    """Label, measure and write the cells of the chosen class, or of every class.
+
+    Parameters
+    ----------
+    scene
+        Probability, image and voxel size.
+    settings, defaults
+        The user's choices, and what holds where they leave it open.
+    names
+        Where the files go; with several classes, `_class{k}` is added.
+    workspace
+        Lends disk space for labels in the making.
+    probability_path
+        The OME-Zarr image that the labels join.
+    report
+        Progress, cancelling.
+
+    Raises
+    ------
+    SettingsError
+        There is no such class.
+    """
+    found = []
+    chosen = _classes(scene, settings)
+    for index in chosen:
+        target = names if len(chosen) == 1 else _for_class(names, index)
+        found.append(
+            _one_class(
+                scene,
+                index,
+                settings,
+                defaults,
+                names=target,
+                workspace=workspace,
+                labels_in=probability_path if len(chosen) == 1 else None,
+                report=report,
+            )
+        )
+    return found
+
+
+def _classes(scene: Scene, settings: RunSettings) -> list[int]:
+    n_classes, wanted = scene.probability.shape[0], settings.threshold.class_choice
+    if wanted == "all":
+        return list(range(n_classes))
+    if wanted == "auto":
+        if n_classes == 1 or scene.image is None:
+            return [0]
+        return [foreground_class(scene.image, scene.probability)]
+    if not 0 <= wanted < n_classes:
+        raise SettingsError(
+            f"There is no class {wanted}: this network has {n_classes}.",
+            f"Choose auto, all or a class from 0 to {n_classes - 1}.",
+        )
+    return [wanted]
+
+
+def _one_class(
+    scene: Scene,
+    index: int,
+    settings: RunSettings,
+    defaults: CellDefaults,
+    *,
+    names: ResultNames,
+    workspace: Workspace,
+    labels_in: Path | None,
+    report: Reporting,
+) -> FoundCells:
+    probability: LazyArray = OneClass(scene.probability, index)
+    choice = instance_choice(settings, defaults)
+    if choice is None:
+        return FoundCells(index, defaults.threshold, "none", {}, 0, None, None, None, ())
+    floor = defaults.threshold if choice.threshold is None else choice.threshold
+    large = settings.threshold.remove_large_voxels
+    if large is not None:
+        probability = without_large_parts(
+            probability, floor, large, progress=report.progress, cancel=report.cancel
+        )
+    labels = workspace.labels(_shape_zyx(probability))
+    result = _labelled(probability, labels, choice, floor, scene.spacing_um_zyx, report)
+    labels_path = write_image(
+        names.labels,
+        labels,
+        kind="labels",
+        dtype=settings.output.label_dtype,
+        spacing_um_zyx=scene.spacing_um_zyx,
+        image_format=settings.output.format,
+        labels_in=labels_in if settings.output.format == "zarr" else None,
+        stage="writing labels",
+        report=report,
+    )
+    table = _measured(scene, probability, labels, settings, report)
+    table_path = write_table(names.table, table.cells) if table is not None else None
+    return FoundCells(
+        class_index=index,
+        threshold=result.threshold,
+        method=choice.method,
+        method_options=dict(result.settings),
+        n_cells=result.n_cells,
+        table=table,
+        labels_path=labels_path,
+        table_path=table_path,
+        notes=result.notes,
+    )
+
+
+def _labelled(
+    probability: LazyArray,
+    labels: npt.NDArray[np.uint32],
+    choice: InstanceChoice,
+    floor: float,
+    spacing_um_zyx: SpacingZYX | None,
+    report: Reporting,
+) -> InstanceResult:
+    if choice.threshold is None and not _any_above(probability, floor):
+        # Otsu's method divides even an empty map in two.
+        return InstanceResult(0, floor, notes=("No voxel reaches the network's own threshold.",))
+    return segment_instances(
+        probability,
+        labels,
+        method=choice.method,
+        threshold=choice.threshold,
+        options=choice.options,
+        spacing_um_zyx=spacing_um_zyx,
+        workers=psutil.cpu_count(logical=False) or 1,
+        progress=report.progress,
+        cancel=report.cancel,
+    )
+
+
+def _any_above(probability: LazyArray, threshold: float) -> bool:
+    shape = _shape_zyx(probability)
+    return any(
+        bool((probability[(z, slice(0, shape[1]), slice(0, shape[2]))] > threshold).any())
+        for z in z_slabs(shape, 4)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceChoice:
+    """Method, its threshold (None: its own) and options, after all defaults."""
+
+    method: str
+    threshold: float | None
+    options: InstanceSettings
+
+
+def instance_choice(settings: RunSettings, defaults: CellDefaults) -> InstanceChoice | None:
+    """How cells are told apart; None if the user wants no instances."""
+    method = settings.instances.method or defaults.method
+    if method == "none":
+        return None
+    threshold = settings.threshold.threshold
+    # Otsu's method finds its own threshold unless the user insists on one.
+    if threshold is None and method != "voronoi-otsu":
+        threshold = defaults.threshold
+    return InstanceChoice(method, threshold, _options(settings.instances, method, defaults))
+
+
+def _options(chosen: InstanceSettings, method: str, defaults: CellDefaults) -> InstanceSettings:
+    """The user's options, completed by the card's where it speaks of the same method."""
+    if method != defaults.method or not defaults.options:
+        return chosen
+    given = {key: value for key, value in chosen.model_dump().items() if value is not None}
+    known = {k: v for k, v in defaults.options.items() if k in INSTANCE_METHODS[method].options}
+    return InstanceSettings.model_validate({**known, **given})
+
+
+def _measured(
+    scene: Scene,
+    probability: LazyArray,
+    labels: LazyArray,
+    settings: RunSettings,
+    report: Reporting,
+) -> CellTable | None:
+    if not settings.statistics.enabled:
+        return None
+    return measure_cells(
+        labels,
+        image=scene.image if settings.statistics.intensity else None,
+        probability=probability,
+        spacing_um_zyx=scene.spacing_um_zyx,
+        settings=settings.statistics,
+        progress=report.progress,
+        cancel=report.cancel,
+    )
+
+
+def _for_class(names: ResultNames, index: int) -> ResultNames:
+    def marked(path: Path) -> Path:
+        return path.with_name(f"{path.stem}_class{index}{path.suffix}")
+
+    return replace(names, labels=marked(names.labels), table=marked(names.table))
+
+
+def _shape_zyx(array: LazyArray) -> tuple[int, int, int]:
+    z, y, x = array.shape
+    return z, y, x
+
+
+def isotropic_shape(
+    shape_zyx: tuple[int, int, int], spacing_um_zyx: SpacingZYX
+) -> tuple[tuple[int, int, int], SpacingZYX]:
+    """The lattice of cubes with the smallest voxel edge that covers a volume, and its voxel size.
+
+    The voxel size is exact: extent divided by number of voxels along each axis.
+    """
+    edge = min(spacing_um_zyx)
+    shape = tuple(
+        max(1, math.floor(n * um / edge + 0.5))
+        for n, um in zip(shape_zyx, spacing_um_zyx, strict=True)
+    )
+    spacing = tuple(
+        n * um / new for n, um, new in zip(shape_zyx, spacing_um_zyx, shape, strict=True)
+    )
+    return (shape[0], shape[1], shape[2]), (spacing[0], spacing[1], spacing[2])

@@ -1,0 +1,95 @@
+"""What a run will need, told before it begins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from cellseg_app.core.settings import OutputSettings
+from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.inference.session import NetworkSession
+
+_MIB: Final = 1024**2
+_GIB: Final = 1024**3
+# Measured on two cores: labels, measurements and files cost about this much per voxel.
+_SECONDS_PER_VOXEL: Final = 4e-7
+# Arrays that telling cells apart holds per voxel of a block (float32, uint32 and smaller ones).
+_BLOCK_BYTES_PER_VOXEL: Final = 60
+_LARGEST_BLOCK_VOXELS: Final = 192**3
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Time, memory and disk space of one volume's run.
+
+    Attributes
+    ----------
+    windows
+        How many windows are left to run.
+    seconds
+        Network and everything after it.
+    memory_bytes
+        Peak beyond what the program takes while idle.
+    disk_bytes
+        Results and the workspace while the run lasts.
+    """
+
+    windows: int
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+    def sentence(self) -> str:
+        """The estimate in words."""
+        return (
+            f"Estimate: {self.windows} windows, about {_duration(self.seconds)}, "
+            f"{_size(self.memory_bytes)} of memory, {_size(self.disk_bytes)} on disk."
+        )
+
+    def as_dict(self) -> dict[str, float]:
+        """For the run record."""
+        return asdict(self)
+
+
+def estimate_run(
+    session: NetworkSession, output_shape_zyx: ShapeZYX, output: OutputSettings, *, first_slab: int
+) -> Estimate:
+    """Estimate a run from the session's probe windows.
+
+    Parameters
+    ----------
+    session
+        Network and volume.
+    output_shape_zyx
+        Lattice of the results.
+    output
+        What is written.
+    first_slab
+        Slabs before it exist already.
+    """
+    windows = session.windows_to_run(first_slab)
+    out_voxels, net_voxels = math.prod(output_shape_zyx), math.prod(session.lattice.shape_zyx)
+    classes = session.card.classes
+    layer_voxels = session.grid.window_zyx[0] * math.prod(session.lattice.shape_zyx[1:])
+    batch_voxels = session.placement.batch * math.prod(session.grid.window_zyx)
+    memory = (
+        session.timing.network_bytes
+        + 4 * classes * (layer_voxels + 2 * batch_voxels)
+        + _BLOCK_BYTES_PER_VOXEL * min(out_voxels, _LARGEST_BLOCK_VOXELS)
+    )
+    workspace = 2 * classes * net_voxels + 4 * out_voxels
+    results = 4 * out_voxels * (1 + (classes if output.save_probability else 0))
+    seconds = windows * session.timing.seconds_per_window + _SECONDS_PER_VOXEL * out_voxels
+    return Estimate(windows, seconds, memory, workspace + results)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
+
+
+def _size(n_bytes: float) -> str:
+    return f"{n_bytes / _GIB:.1f} GiB" if n_bytes >= _GIB else f"{n_bytes / _MIB:.0f} MiB"

@@ -1,0 +1,137 @@
+"""Images of a run on disk: the probability as a file, and files as lazy probabilities again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.errors import InputError
+from cellseg_app.core.progress import StageProgress
+from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.volume import LazyArray, SpacingZYX
+from cellseg_app.io.casts import ImageKind
+from cellseg_app.io.finite import z_slabs
+from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.open import describe, open_volume
+from cellseg_app.io.tiff_write import TiffSlabWriter
+from cellseg_app.pipeline.reporting import Reporting
+
+_N_AXES_WITH_CLASSES = 4
+
+
+class ClassStack:
+    """Lazy arrays of one class each (Z, Y, X) seen as one (C, Z, Y, X)."""
+
+    def __init__(self, classes: list[LazyArray]) -> None:
+        self._classes = classes
+        self.shape: tuple[int, ...] = (len(classes), *classes[0].shape)
+        self.dtype: np.dtype[Any] = classes[0].dtype
+        self.ndim = _N_AXES_WITH_CLASSES
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        chosen = self._classes[key[0]]
+        return np.stack([part[key[1:]] for part in chosen])
+
+
+class OneClass:
+    """One class of a lazy array (C, Z, Y, X), as (Z, Y, X)."""
+
+    def __init__(self, classes: LazyArray, index: int) -> None:
+        self._classes, self._index = classes, index
+        self.shape: tuple[int, ...] = tuple(classes.shape[1:])
+        self.dtype: np.dtype[Any] = classes.dtype
+        self.ndim = 3
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        one: npt.NDArray[Any] = self._classes[(slice(self._index, self._index + 1), *key)][0]
+        return one
+
+
+def write_image(
+    path: Path,
+    data: LazyArray,
+    *,
+    kind: ImageKind,
+    dtype: npt.DTypeLike,
+    spacing_um_zyx: SpacingZYX | None,
+    image_format: Literal["tif", "zarr"],
+    labels_in: Path | None = None,
+    stage: str,
+    report: Reporting,
+) -> Path:
+    """Write a lazy array (Z, Y, X) or (C, Z, Y, X) slab by slab, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    data
+        What to write.
+    kind, dtype, spacing_um_zyx
+        See the writers in `io`.
+    image_format
+        TIFF or OME-Zarr.
+    labels_in
+        OME-Zarr only: the image whose `labels` group the labels join, instead of `path`.
+    stage, report
+        One step per slab.
+
+    Returns
+    -------
+    Path
+        The file or folder written.
+    """
+    shape = tuple(data.shape)
+    slabs = z_slabs(shape[-3:], 4 * (shape[0] if len(shape) == _N_AXES_WITH_CLASSES else 1))
+    steps = StageProgress(report.progress, stage, len(slabs), cancel=report.cancel)
+    writer: TiffSlabWriter | OmeZarrSlabWriter
+    if image_format == "tif":
+        writer = TiffSlabWriter(path, shape, dtype=dtype, spacing_um_zyx=spacing_um_zyx, kind=kind)
+    else:
+        writer = OmeZarrSlabWriter(
+            labels_in or path,
+            shape,
+            dtype=dtype,
+            spacing_um_zyx=spacing_um_zyx,
+            kind=kind,
+            labels_name="cells" if labels_in else None,
+        )
+    with writer:
+        for slab in _read(data, slabs):
+            writer.write(slab)
+            steps.advance()
+    return labels_in / "labels" / "cells" if labels_in else path
+
+
+def _read(data: LazyArray, slabs: list[slice]) -> Iterator[npt.NDArray[Any]]:
+    leading = tuple(slice(0, n) for n in data.shape[:-3])
+    height, width = data.shape[-2:]
+    for z in slabs:
+        yield data[(*leading, z, slice(0, height), slice(0, width))]
+
+
+def open_probability(path: Path) -> tuple[ClassStack, SpacingZYX | None]:
+    """Open a probability file of ours (or of another program) as (C, Z, Y, X) and its voxel size.
+
+    Raises
+    ------
+    InputError
+        The file is no volume, or holds no floating-point numbers.
+    """
+    classes: list[LazyArray] = []
+    spacing = None
+    for channel in range(describe(path).n_channels):
+        volume = open_volume(path, DataSettings(channel=channel), allow_2d=True)
+        classes.append(volume.data)
+        spacing = volume.spacing_um_zyx
+    if classes[0].dtype.kind != "f":
+        raise InputError(
+            f"It holds {classes[0].dtype} values, not probabilities from 0 to 1.",
+            "Give the record (.json) or the probability map of a run.",
+            path=path,
+        )
+    return ClassStack(classes), spacing

@@ -1,0 +1,257 @@
+"""One volume through all stages: network, cells, measurements, files, record."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from cellseg_app.core.errors import SettingsError
+from cellseg_app.core.results import RunFiles, RunResult
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX, Volume
+from cellseg_app.inference.resample import ResampledArray
+from cellseg_app.inference.session import NetworkSession, open_session
+from cellseg_app.inference.weights import LoadedNetwork
+from cellseg_app.io.finite import check_values
+from cellseg_app.io.hashing import file_sha256
+from cellseg_app.io.naming import ResultNames, free_result_names
+from cellseg_app.io.open import open_volume
+from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
+from cellseg_app.io.space import require_free_space, require_writable
+from cellseg_app.pipeline.cells_stage import (
+    CellDefaults,
+    Scene,
+    find_cells,
+    isotropic_shape,
+)
+from cellseg_app.pipeline.estimate import Estimate, estimate_run
+from cellseg_app.pipeline.image_files import open_probability, write_image
+from cellseg_app.pipeline.network_stage import run_network
+from cellseg_app.pipeline.recording import Finished, choices_of, complete_record, network_of
+from cellseg_app.pipeline.reporting import Reporting
+from cellseg_app.pipeline.workspace import Workspace, fingerprint, input_identity
+
+# What decides the network's output, and so whether an interrupted run may be taken up again.
+_NETWORK_SECTIONS: Final = {"data", "network", "inference", "size"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One volume to be run.
+
+    Attributes
+    ----------
+    source
+        File or folder.
+    output_folder
+        Where results go.
+    settings
+        All choices.
+    started
+        Goes into the names of the results.
+    number
+        The volume's place in its batch, from 1; goes into the names too.
+    """
+
+    source: Path
+    output_folder: Path
+    settings: RunSettings
+    started: datetime
+    number: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A volume and a network that fit together, tried on a few windows; nothing is written yet."""
+
+    volume: Volume
+    session: NetworkSession
+    output_shape_zyx: ShapeZYX
+    output_spacing_um_zyx: SpacingZYX | None
+    estimate: Estimate
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the volume and the choices made for it."""
+        return (*self.volume.notes, *self.session.notes)
+
+    def on_output_lattice(self, array: LazyArray) -> LazyArray:
+        """An array (…, Z, Y, X) of this volume, on the lattice of the results."""
+        if tuple(array.shape[-3:]) == self.output_shape_zyx:
+            return array
+        return ResampledArray(array, self.output_shape_zyx)
+
+
+def prepare(
+    request: RunRequest, loaded: LoadedNetwork, report: Reporting, *, first_slab: int = 0
+) -> Prepared:
+    """Open the volume, set the network up for it, and estimate the run.
+
+    Raises
+    ------
+    UserError
+        The volume, the network or the settings cannot be used, or do not fit together.
+    """
+    settings = request.settings
+    volume = open_volume(request.source, settings.data)
+    volume = check_values(volume, progress=report.progress, cancel=report.cancel)
+    shape, spacing = volume.shape_zyx, volume.spacing_um_zyx
+    if settings.size.isotropic:
+        if spacing is None:
+            raise SettingsError(
+                "Isotropic results need the voxel size, which the file does not state.",
+                "Give it with --voxel-size Z Y X.",
+                path=request.source,
+            )
+        shape, spacing = isotropic_shape(shape, spacing)
+    session = open_session(loaded, volume, settings)
+    estimate = estimate_run(session, shape, settings.output, first_slab=first_slab)
+    return Prepared(volume, session, shape, spacing, estimate)
+
+
+def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) -> RunResult:
+    """Run one volume and write all its results.
+
+    A run of the same input, settings and weights that was interrupted is taken up where it
+    stopped.
+
+    Raises
+    ------
+    UserError
+        Something about the input or the settings must be changed.
+    Cancelled
+        The user asked to stop; nothing half-written stays but the workspace.
+    """
+    workspace = open_workspace(request, loaded)
+    with report.stage("preparing"):
+        ready = prepare(request, loaded, report, first_slab=workspace.slabs_done)
+    _announce(ready, workspace, report)
+    require_free_space(request.output_folder, ready.estimate.disk_bytes)
+    with ThreadPoolExecutor(1, "input-hash") as background:
+        input_hash = background.submit(file_sha256, request.source, cancel=report.cancel)
+        with report.stage("network"):
+            probability = run_network(ready.session, workspace, report)
+        names = free_result_names(
+            request.output_folder,
+            ready.volume.name,
+            model=loaded.card.architecture,
+            when=request.started,
+            pred_id=request.number,
+            image_format=request.settings.output.format,
+        )
+        with report.stage("saving probability"):
+            path = _save_probability(request, ready, names, probability, report)
+        scene = Scene(
+            ready.on_output_lattice(probability) if path is None else open_probability(path)[0],
+            ready.on_output_lattice(ready.volume.data),
+            ready.output_spacing_um_zyx,
+        )
+        with report.stage("cells"):
+            cells = find_cells(
+                scene,
+                request.settings,
+                CellDefaults.of(loaded.card),
+                names=names,
+                workspace=workspace,
+                probability_path=path,
+                report=report,
+            )
+    finished = Finished(request.started, names, path, cells, report.seconds, ready.notes)
+    record = _write_record(request, ready, finished, input_hash)
+    workspace.remove()
+    return _result(record, finished)
+
+
+def open_workspace(request: RunRequest, loaded: LoadedNetwork) -> Workspace:
+    """The folder where this run's unfinished work lies, new or as an interrupted run left it.
+
+    Raises
+    ------
+    OutputError
+        The output folder cannot be written to.
+    InputError
+        The input is not there.
+    """
+    require_writable(request.output_folder)
+    decisive = request.settings.model_dump(mode="json", include=_NETWORK_SECTIONS)
+    key = fingerprint(input_identity(request.source), decisive, loaded.sha256)
+    return Workspace(request.output_folder, request.source.name, key)
+
+
+def _announce(ready: Prepared, workspace: Workspace, report: Reporting) -> None:
+    for sentence in (*ready.notes, ready.estimate.sentence()):
+        report.say(sentence)
+    if workspace.slabs_done:
+        report.say(
+            f"An interrupted run is taken up: {workspace.slabs_done} of "
+            f"{ready.session.n_slabs} slabs are done."
+        )
+
+
+def _save_probability(
+    request: RunRequest,
+    ready: Prepared,
+    names: ResultNames,
+    probability: LazyArray,
+    report: Reporting,
+) -> Path | None:
+    output = request.settings.output
+    if not output.save_probability:
+        return None
+    on_lattice = ready.on_output_lattice(probability)
+    return write_image(
+        names.probability,
+        on_lattice,
+        kind="probability",
+        dtype=np.float32,
+        spacing_um_zyx=ready.output_spacing_um_zyx,
+        image_format=output.format,
+        stage="writing map",
+        report=report,
+    )
+
+
+def _write_record(
+    request: RunRequest, ready: Prepared, finished: Finished, input_hash: Future[str]
+) -> RunRecord:
+    volume, session = ready.volume, ready.session
+    record = complete_record(
+        finished,
+        settings=request.settings,
+        recorded_input=RecordedInput(
+            path=str(request.source.resolve()),
+            sha256=input_hash.result(),
+            shape_zyx=volume.shape_zyx,
+            dtype=str(volume.data.dtype),
+            spacing_um_zyx=volume.spacing_um_zyx,
+        ),
+        network=network_of(session),
+        choices=choices_of(session, volume.spacing_um_zyx),
+        estimate=ready.estimate.as_dict(),
+    )
+    write_record(finished.names.record, record)
+    return record
+
+
+def _result(record: RunRecord, finished: Finished) -> RunResult:
+    first = finished.cells[0]
+    return RunResult(
+        name=finished.names.stem,
+        source=Path(record.input.path),
+        shape_zyx=record.input.shape_zyx,
+        spacing_um_zyx=record.input.spacing_um_zyx,
+        n_cells=record.n_cells or 0,
+        files=RunFiles(
+            record=finished.names.record,
+            probability=finished.probability_path,
+            labels=first.labels_path,
+            table=first.table_path,
+        ),
+        summary=dict(record.summary),
+        seconds=dict(record.seconds),
+    )

@@ -1,0 +1,142 @@
+"""A network without training and volumes with known cells: what the command line is tested with.
+
+The network blurs and thresholds softly, which is enough to find round cells; it runs through the
+same loading, windows, stitching and files as any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from cellseg_app.cli import main
+from cellseg_app.inference.cards import ModelCard, Normalization, OutputSpec, write_card
+from cellseg_app.inference.fingerprint import sha256_of
+from cellseg_app.io.tiff_write import write_volume_tiff
+
+SHAPE = (44, 60, 72)
+SPACING_UM = (2.0, 1.0, 1.0)
+
+
+class _BlurAndThreshold(torch.nn.Module):
+    """Two classes if asked: cells and the rest."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        blurred = torch.nn.functional.avg_pool3d(batch, 3, stride=1, padding=1)
+        logit = 12.0 * (blurred - 0.5)
+        if self.classes == 1:
+            return logit
+        return torch.cat([-logit / 2, logit / 2], dim=1)
+
+
+def _write_network(folder: Path, name: str, classes: int) -> Path:
+    path = folder / f"{name}.pt"
+    torch.jit.script(_BlurAndThreshold(classes)).save(str(path))
+    card = ModelCard(
+        name=name,
+        title="Blur and threshold",
+        architecture="custom",
+        weights_file=path.name,
+        weights_sha256=sha256_of(path),
+        file_kind="torchscript",
+        normalization=Normalization(low_quantile=0.01, high_quantile=0.998),
+        output=OutputSpec(activation="sigmoid" if classes == 1 else "softmax", target="foreground"),
+        classes=classes,
+        window_default=24,
+        divisor=1,
+        minimum=8,
+    )
+    write_card(card, path.with_suffix(".json"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a network with one class."""
+    return _write_network(tmp_path_factory.mktemp("weights"), "blur", 1)
+
+
+@pytest.fixture(scope="session")
+def two_class_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a network with two classes, of which the second is bright."""
+    return _write_network(tmp_path_factory.mktemp("weights"), "blur2", 2)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A volume with cells, and what is known of them."""
+
+    image: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return int(self.labels.max())
+
+
+@pytest.fixture(scope="session")
+def cells() -> Cells:
+    """Round cells on a lattice, none touching another, some cut by the border."""
+    centres = np.zeros(SHAPE, bool)
+    centres[6::15, 8::16, 8::16] = True
+    distance, index = ndimage.distance_transform_edt(~centres, return_indices=True)
+    numbers = np.zeros(SHAPE, np.int32)
+    numbers[centres] = np.arange(1, centres.sum() + 1)
+    labels = np.where(distance <= 4.5, numbers[tuple(index)], 0)
+    noise = np.random.default_rng(0).normal(0, 20, SHAPE)
+    image = 200 + 1500 * ndimage.gaussian_filter((labels > 0).astype(float), 0.7) + noise
+    return Cells(image.astype(np.uint16), labels)
+
+
+@pytest.fixture
+def volume_file(tmp_path: Path, cells: Cells) -> Path:
+    """The cells as an ImageJ TIFF with voxel size."""
+    path = tmp_path / "input" / "cells.tif"
+    path.parent.mkdir()
+    return write_volume_tiff(path, cells.image, spacing_um_zyx=SPACING_UM)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it said, as JSON lines."""
+
+    code: int
+    events: list[dict[str, Any]]
+    errors: str
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == kind]
+
+    @property
+    def record(self) -> Path:
+        return Path(self.of("result")[0]["record"])
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cellseg(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `cellseg ARGUMENTS --json` in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        words: Sequence[str] = [str(word) for word in arguments]
+        code = main([*words, "--json"])
+        printed = capsys.readouterr()
+        lines = [json.loads(line) for line in printed.out.splitlines()]
+        return Outcome(code, lines, printed.err)
+
+    return run

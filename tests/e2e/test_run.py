@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from cellseg_app.analysis.accuracy import compare_labels
+from cellseg_app.inference.predictor import WindowPredictor
+from cellseg_app.io.tiff_write import write_volume_tiff
+
+from .conftest import SHAPE, SPACING_UM, Cells, Command
+
+
+def _labels(record: Path) -> np.ndarray:
+    return tifffile.imread(record.parent / _record(record)["files"]["labels"])
+
+
+def _record(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_run_finds_the_cells_and_writes_everything(
+    cellseg: Command, volume_file: Path, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    outcome = cellseg("run", volume_file, "-o", out, "--weights", network)
+    assert outcome.code == 0
+    record = outcome.record
+    stem = record.stem
+    assert stem.startswith("cells_custom_")
+    assert stem.endswith("_pred1")
+    written = {path.name for path in out.iterdir()}
+    log = next(name for name in written if name.endswith(".log"))
+    assert written == {
+        f"{stem}.tif",
+        f"Instance_seg_{stem}.tif",
+        f"{stem}.csv",
+        f"{stem}.json",
+        "objects_all.csv",
+        "summary.csv",
+        log,
+    }
+    scores = compare_labels(_labels(record), cells.labels)
+    assert scores.matches[0].f1 == 1.0
+    assert scores.dice > 0.9
+    table = pd.read_csv(out / f"{stem}.csv")
+    assert len(table) == cells.count == outcome.of("result")[0]["n_cells"]
+
+
+def test_measurements_are_in_the_units_of_the_voxel_size(
+    cellseg: Command, volume_file: Path, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    record = cellseg("run", volume_file, "-o", tmp_path / "out", "--weights", network).record
+    table = pd.read_csv(record.with_suffix(".csv"))
+    np.testing.assert_allclose(table["volume_um3"], table["n_voxels"] * 2.0)
+    labels = _labels(record)
+    for row in table.sample(5, random_state=0).itertuples():
+        z, y, x = np.nonzero(labels == row.label)
+        assert row.n_voxels == z.size
+        np.testing.assert_allclose(
+            [row.centroid_z_um, row.centroid_y_um, row.centroid_x_um],
+            np.array([z.mean(), y.mean(), x.mean()]) * SPACING_UM,
+            rtol=1e-5,
+        )
+        assert row.intensity_mean == pytest.approx(cells.image[z, y, x].mean(), rel=1e-4)
+
+
+def test_every_route_to_a_volume_gives_the_same_labels(
+    cellseg: Command, volume_file: Path, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    slices = tmp_path / "slices"
+    slices.mkdir()
+    for z, plane in enumerate(cells.image):
+        tifffile.imwrite(slices / f"plane{z}.tif", plane)
+    compressed = tmp_path / "compressed.tif"
+    tifffile.imwrite(compressed, cells.image, compression="zlib", tile=(16, 16))
+    zarr_out = cellseg(
+        "run", volume_file, "-o", tmp_path / "zarr", "--weights", network, "--format", "zarr"
+    )
+    assert zarr_out.code == 0
+    labels = [
+        _labels(cellseg("run", source, "-o", tmp_path / "out", "--weights", network).record)
+        for source in (volume_file, slices, compressed)
+    ]
+    np.testing.assert_array_equal(labels[0], labels[1])
+    np.testing.assert_array_equal(labels[0], labels[2])
+
+
+@pytest.mark.parametrize("window", [16, 40, "whole"])
+def test_window_size_does_not_change_the_cells(
+    cellseg: Command, volume_file: Path, network: Path, cells: Cells, tmp_path: Path, window: object
+) -> None:
+    record = cellseg(
+        "run", volume_file, "-o", tmp_path, "--weights", network, "--window", window
+    ).record
+    assert compare_labels(_labels(record), cells.labels).matches[0].f1 == 1.0
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 37, 41), (13, 1, 7), (2, 3, 97)])
+def test_volumes_of_any_shape_run(
+    cellseg: Command, network: Path, tmp_path: Path, shape: tuple[int, int, int]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 1000, shape).astype(np.uint16)
+    path = write_volume_tiff(tmp_path / "odd.tif", image, spacing_um_zyx=SPACING_UM)
+    outcome = cellseg("run", path, "-o", tmp_path / "out", "--weights", network)
+    if shape[0] == 1:
+        assert outcome.code == 2
+        assert "2D" in outcome.of("error")[0]["text"] + outcome.errors
+    else:
+        assert outcome.code == 0
+        assert _labels(outcome.record).shape == shape
+
+
+def test_one_corrupt_file_among_five_costs_only_itself(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    for name in "abcde":
+        write_volume_tiff(folder / f"{name}.tif", cells.image, spacing_um_zyx=SPACING_UM)
+    broken = (folder / "c.tif").read_bytes()
+    (folder / "c.tif").write_bytes(broken[: len(broken) // 2])
+    out = tmp_path / "out"
+    outcome = cellseg("run", folder, "-o", out, "--weights", network)
+    assert outcome.code == 3
+    assert len(outcome.of("result")) == 4
+    assert len(list(out.glob("Instance_seg_*.tif"))) == 4
+    errors = pd.read_csv(out / "errors.csv")
+    assert len(errors) == 1
+    assert errors["file"][0].endswith("c.tif")
+    assert errors["problem"][0]
+    assert errors["remedy"][0]
+    summary = pd.read_csv(out / "summary.csv")
+    assert list(summary["file"]) == ["a.tif", "b.tif", "d.tif", "e.tif"]
+    everything = pd.read_csv(out / "objects_all.csv")
+    assert everything.groupby("file").size().to_list() == [cells.count] * 4
+
+
+def test_results_are_never_overwritten(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    records = {
+        cellseg("run", volume_file, "-o", tmp_path / "out", "--weights", network).record
+        for _ in range(2)
+    }
+    assert len(records) == 2
+    assert (tmp_path / "out" / "summary_2.csv").is_file()
+
+
+def test_a_record_runs_again_to_identical_labels(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    first = cellseg(
+        *("run", volume_file, "-o", tmp_path / "a", "--weights", network),
+        *("--threshold", 0.6, "--overlap", 0.5, "--instances", "watershed", "--min-size", 5),
+    ).record
+    again = cellseg("run", "--from", first, "-o", tmp_path / "b").record
+    np.testing.assert_array_equal(_labels(first), _labels(again))
+    assert _record(again)["used"]["threshold"] == 0.6
+
+
+def test_a_record_refuses_other_weights_than_its_own(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    record = cellseg("run", volume_file, "-o", tmp_path / "a", "--weights", network).record
+    content = _record(record)
+    content["network"]["weights_sha256"] = "0" * 64
+    record.write_text(json.dumps(content), encoding="utf-8")
+    outcome = cellseg("run", "--from", record, "-o", tmp_path / "b")
+    assert outcome.code == 2
+    assert "not on this machine" in outcome.errors
+
+
+def test_resegmenting_runs_no_network(
+    cellseg: Command,
+    volume_file: Path,
+    network: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passes = 0
+    original = WindowPredictor.__call__
+
+    def counted(self: WindowPredictor, windows: np.ndarray) -> object:
+        nonlocal passes
+        passes += 1
+        return original(self, windows)
+
+    monkeypatch.setattr(WindowPredictor, "__call__", counted)
+    out = tmp_path / "out"
+    record = cellseg("run", volume_file, "-o", out, "--weights", network).record
+    assert passes > 0
+    passes = 0
+    same = cellseg("resegment", record).record
+    np.testing.assert_array_equal(_labels(same), _labels(record))
+    stricter = cellseg("resegment", record, "--threshold", 0.9).record
+    assert 0 < (_labels(stricter) > 0).sum() < (_labels(record) > 0).sum()
+    bare = cellseg("resegment", out / _record(record)["files"]["probability"]).record
+    np.testing.assert_array_equal(_labels(bare), _labels(record))
+    assert passes == 0
+    pd.testing.assert_frame_equal(
+        pd.read_csv(same.with_suffix(".csv")), pd.read_csv(record.with_suffix(".csv"))
+    )
+
+
+def test_isotropic_results_are_measured_in_the_same_micrometres(
+    cellseg: Command, volume_file: Path, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    plain = cellseg("run", volume_file, "-o", tmp_path / "a", "--weights", network).record
+    cubes = cellseg(
+        "run", volume_file, "-o", tmp_path / "b", "--weights", network, "--isotropic"
+    ).record
+    labels = _labels(cubes)
+    assert labels.shape == (SHAPE[0] * 2, *SHAPE[1:])
+    volumes = [pd.read_csv(r.with_suffix(".csv"))["volume_um3"] for r in (plain, cubes)]
+    assert len(volumes[1]) == cells.count
+    assert volumes[1].median() == pytest.approx(volumes[0].median(), rel=0.1)
+    with tifffile.TiffFile(cubes.parent / _record(cubes)["files"]["labels"]) as tiff:
+        assert tiff.imagej_metadata["spacing"] == pytest.approx(1.0)
+
+
+def test_isotropic_without_voxel_size_is_refused_with_the_remedy(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    path = write_volume_tiff(tmp_path / "plain.tif", cells.image, spacing_um_zyx=None)
+    outcome = cellseg("run", path, "-o", tmp_path / "o", "--weights", network, "--isotropic")
+    assert outcome.code == 2
+    assert "--voxel-size" in outcome.of("error")[0]["text"]
+    given = cellseg(
+        *("run", path, "-o", tmp_path / "o", "--weights", network, "--isotropic"),
+        *("--voxel-size", 2, 1, 1),
+    )
+    assert given.code == 0
+
+
+def test_the_class_with_the_cells_is_chosen_whether_bright_or_dark(
+    cellseg: Command, two_class_network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    dark = (4000 - cells.image).astype(np.uint16)
+    for name, image, index in (("bright", cells.image, 1), ("dark", dark, 0)):
+        path = write_volume_tiff(tmp_path / f"{name}.tif", image, spacing_um_zyx=SPACING_UM)
+        record = cellseg("run", path, "-o", tmp_path / "o", "--weights", two_class_network).record
+        assert _record(record)["used"]["foreground_class"] == index
+        assert compare_labels(_labels(record), cells.labels).matches[0].f1 > 0.95
+
+
+def test_all_classes_or_one_can_be_asked_for(
+    cellseg: Command, two_class_network: Path, volume_file: Path, tmp_path: Path
+) -> None:
+    base = ("run", volume_file, "-o", tmp_path, "--weights", two_class_network)
+    every = cellseg(*base, "--class", "all").record
+    assert (tmp_path / f"Instance_seg_{every.stem}_class0.tif").is_file()
+    assert (tmp_path / f"Instance_seg_{every.stem}_class1.tif").is_file()
+    assert _record(cellseg(*base, "--class", 0).record)["used"]["foreground_class"] == 0
+    refused = cellseg(*base, "--class", 7)
+    assert refused.code == 2
+    assert "class 7" in refused.of("error")[0]["text"]
+
+
+@pytest.mark.parametrize(
+    "method", ["voronoi-otsu", "watershed", "connected-components", "cell-peaks"]
+)
+def test_an_empty_volume_has_no_cells(
+    cellseg: Command, network: Path, tmp_path: Path, method: str
+) -> None:
+    flat = np.full(SHAPE, 100, np.uint16)
+    path = write_volume_tiff(tmp_path / "flat.tif", flat, spacing_um_zyx=SPACING_UM)
+    outcome = cellseg(
+        "run", path, "-o", tmp_path / "o", "--weights", network, "--instances", method
+    )
+    assert outcome.of("result")[0]["n_cells"] == 0
+    assert len(pd.read_csv(outcome.record.with_suffix(".csv"))) == 0
+
+
+def test_dry_run_tells_and_writes_nothing(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    outcome = cellseg("run", volume_file, "-o", tmp_path / "o", "--weights", network, "--dry-run")
+    estimate = outcome.of("result")[0]["estimate"]
+    assert estimate["windows"] > 0
+    assert estimate["seconds"] > 0
+    assert estimate["disk_bytes"] > np.prod(SHAPE) * 8
+    assert not (tmp_path / "o").exists()
+
+
+def test_progress_counts_windows(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    outcome = cellseg("run", volume_file, "-o", tmp_path / "o", "--weights", network)
+    reports = [e for e in outcome.of("progress") if e["stage"] == "network"]
+    assert reports[-1]["done"] == reports[-1]["total"] > 8
+    assert reports[-1]["seconds_per_step"] > 0
+    assert reports[-1]["remaining_s"] == 0
+
+
+def test_settings_out_of_bounds_name_the_flag(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    outcome = cellseg(
+        "run", volume_file, "-o", tmp_path / "o", "--weights", network, "--overlap", 0.95
+    )
+    assert outcome.code == 2
+    assert "--overlap" in outcome.errors
+
+
+def test_a_preset_is_read_and_flags_override_it(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    preset = tmp_path / "preset.json"
+    preset.write_text(
+        json.dumps({"threshold": {"threshold": 0.7}, "instances": {"method": "watershed"}}),
+        encoding="utf-8",
+    )
+    record = cellseg(
+        *("run", volume_file, "-o", tmp_path / "o", "--weights", network),
+        *("--preset", preset, "--threshold", 0.4),
+    ).record
+    used = _record(record)["used"]
+    assert (used["threshold"], used["instance_method"]) == (0.4, "watershed")
+
+
+def _start(arguments: list[object], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "cellseg_app.cli", *map(str, arguments)]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is how POSIX kills")
+def test_a_killed_run_goes_on_and_ends_with_identical_labels(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    tall = np.tile(cells.image, (6, 2, 2))
+    path = write_volume_tiff(tmp_path / "tall.tif", tall, spacing_um_zyx=SPACING_UM)
+    out = tmp_path / "out"
+    arguments = ["run", path, "-o", out, "--weights", network, "--overlap", 0.75, "--batch", 1]
+    process = _start(arguments, {**os.environ})
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        ledgers = list(out.glob(".cellseg-work/*/ledger.json"))
+        if ledgers and json.loads(ledgers[0].read_text())["slabs_done"] >= 3:
+            break
+        time.sleep(0.01)
+    assert process.poll() is None, "the run ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(out.glob("*.tif"))
+    resumed = cellseg(*arguments)
+    assert resumed.code == 0
+    assert any("taken up" in event["text"] for event in resumed.of("note"))
+    network_steps = [e for e in resumed.of("progress") if e["stage"] == "network"]
+    assert network_steps[0]["done"] > 0
+    undisturbed = cellseg("run", path, "-o", tmp_path / "b", *arguments[4:])
+    np.testing.assert_array_equal(_labels(resumed.record), _labels(undisturbed.record))
+    assert not (out / ".cellseg-work").exists()
+
+
+def test_a_batch_taken_up_again_keeps_what_was_done(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    for name in "ab":
+        write_volume_tiff(folder / f"{name}.tif", cells.image, spacing_um_zyx=SPACING_UM)
+    calls = 0
+    original = WindowPredictor.__call__
+
+    def dying(self: WindowPredictor, windows: np.ndarray) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > limit:
+            raise KeyboardInterrupt
+        return original(self, windows)
+
+    monkeypatch.setattr(WindowPredictor, "__call__", dying)
+    limit = 10**6
+    cellseg("run", folder / "a.tif", "-o", tmp_path / "count", "--weights", network)
+    limit, calls = calls + 5, 0
+    base = ("run", folder, "-o", tmp_path / "out", "--weights", network)
+    assert cellseg(*base).code == 130
+    limit = 10**6
+    again = cellseg(*base)
+    assert [event["state"] for event in again.of("result")] == ["skipped", "done"]
+    assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2
