@@ -10,7 +10,7 @@ import shutil
 import uuid
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -51,7 +51,7 @@ def atomic_path(path: Path | str, *, replace: bool = True) -> Iterator[Path]:
         with _failures_named(target):
             _commit(temporary, target, replace=replace)
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in _DISK_FULL or _concerns(error, temporary):
             raise output_error(target, error) from error
         raise
     finally:
@@ -85,7 +85,7 @@ def output_error(path: Path | str, error: OSError) -> OutputError:
     """The sentence for a user that belongs to a failed write."""
     if error.errno in _DISK_FULL:
         problem, remedy = "The disk is full.", "Free some space or choose another folder."
-    elif isinstance(error, PermissionError) and Path(path).is_file():
+    elif isinstance(error, PermissionError) and os.path.isfile(path):
         problem = "The file cannot be replaced."
         remedy = "Close it in other programs, or check its permissions."
     elif error.errno in _READ_ONLY:
@@ -119,11 +119,17 @@ def _commit(temporary: Path, target: Path, *, replace: bool) -> None:
     os.replace(temporary, target)
 
 
+def _concerns(error: OSError, temporary: Path) -> bool:
+    return isinstance(error.filename, str) and error.filename.startswith(str(temporary))
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    # What cannot be removed must not hide why the block ended.
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _host() -> str:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
-from cellseg_app.io.tiff_planes import unreadable
+from cellseg_app.io.refusals import unreadable
 
 _CHUNK_BYTES = 8 * 1024**2
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from cellseg_app.core.errors import InputError
 from cellseg_app.io.ome_zarr import is_zarr
+from cellseg_app.io.refusals import require_exists, unreadable
 from cellseg_app.io.slices import image_files, is_flat, natural_key
 
 
@@ -37,14 +39,13 @@ def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
 def _matches(pattern: str) -> list[Path]:
     path = Path(pattern).expanduser()
     # A name with brackets in it may be a real file; it is a pattern only if it is not.
-    if path.exists():
-        return [path]
-    if glob.has_magic(pattern):
+    if not os.path.lexists(path) and glob.has_magic(pattern):
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]
         if found:
             return sorted(found, key=lambda p: (natural_key(p.parent), natural_key(p)))
         raise InputError("No file matches this pattern.", "Check the spelling.", path=pattern)
-    raise InputError("There is no such file or folder.", "Check the spelling.", path=pattern)
+    require_exists(path)
+    return [path]
 
 
 def _volumes_of(path: Path) -> list[Path]:
@@ -75,4 +76,7 @@ def _is_one_volume(folder: Path) -> bool:
 
 
 def _listed(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise unreadable(folder, error) from error

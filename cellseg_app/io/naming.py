@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from cellseg_app.io.atomic import output_error
+
 LABELS_PREFIX = "Instance_seg"
 _SUFFIXES = (
     ".ome.tiff",
@@ -96,9 +98,14 @@ def free_result_names(
         Parts of the name: network, start of the batch, number of the volume in it.
     image_format
         Suffix of the images.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be looked into.
     """
     folder = Path(folder)
-    taken = {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
+    taken = _names_in(folder)
     while True:
         stem = result_stem(original, model, when, pred_id)
         names = ResultNames(
@@ -111,6 +118,15 @@ def free_result_names(
         if not any(path.name.casefold() in taken for path in names.all):
             return names
         pred_id += 1
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        return {path.name.casefold() for path in folder.iterdir()}
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise output_error(folder, error) from error
 
 
 def free_path(path: Path | str) -> Path:

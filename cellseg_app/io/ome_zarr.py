@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from cellseg_app.core.errors import InputError
 from cellseg_app.io.axes import StoredImage
 from cellseg_app.io.lengths import StatedVoxelSize, um_per_unit
-from cellseg_app.io.tiff_planes import unreadable
+from cellseg_app.io.refusals import unreadable
 from cellseg_app.io.zarr_arrays import ZarrArray, read_json
 
 _MARKERS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
@@ -17,7 +18,7 @@ _DEFAULT_AXES = {2: "YX", 3: "ZYX", 4: "CZYX", 5: "TCZYX"}
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr group or array."""
-    return any((path / name).is_file() for name in _MARKERS)
+    return any(os.path.isfile(path / name) for name in _MARKERS)
 
 
 def read_ome_zarr(path: Path, *, level: int = 0) -> StoredImage:

@@ -14,6 +14,7 @@ from cellseg_app.io.inputs import expand_inputs
 from cellseg_app.io.lengths import is_plausible, judge
 from cellseg_app.io.naming import volume_name
 from cellseg_app.io.ome_zarr import is_zarr, read_ome_zarr
+from cellseg_app.io.refusals import require_exists
 from cellseg_app.io.slices import read_slices
 from cellseg_app.io.tiff_read import read_tiff
 
@@ -136,8 +137,7 @@ def describe(path: Path | str, settings: DataSettings | None = None) -> VolumeIn
 
 def read_stored(path: Path, *, level: int = 0) -> StoredImage:
     """The image of a file or folder with all its axes, whatever its format."""
-    if not path.exists():
-        raise InputError("There is no such file or folder.", "Check the spelling.", path=path)
+    require_exists(path)
     if not path.is_dir():
         return read_tiff(path, level=level)
     if is_zarr(path):

@@ -14,13 +14,8 @@ import tifffile
 from cellseg_app.core.errors import InputError
 from cellseg_app.io.axes import StoredImage
 from cellseg_app.io.naming import is_result_name
-from cellseg_app.io.tiff_planes import (
-    BROKEN_FILE_ERRORS,
-    Plane,
-    PlaneStack,
-    SegmentCache,
-    unreadable,
-)
+from cellseg_app.io.refusals import BROKEN_FILE_ERRORS, unreadable
+from cellseg_app.io.tiff_planes import Plane, PlaneStack, SegmentCache
 from cellseg_app.io.tiff_read import TIFF_SUFFIXES, page_plane, read_tiff
 
 SLICE_SUFFIXES = (*TIFF_SUFFIXES, ".png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from pathlib import Path
@@ -34,7 +35,7 @@ def require_writable(folder: Path | str) -> None:
 def free_bytes(folder: Path | str) -> int:
     """Free space of the disk that holds `folder`, which need not exist yet."""
     folder = Path(folder).absolute()
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    existing = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     return shutil.disk_usage(existing).free
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tifffile
 
-from cellseg_app.core.errors import InputError
+from cellseg_app.io.refusals import cut_short
 
 # Description, and where and how long the strips and tiles are. Other tags may be broken at will.
 _NEEDED_TAGS = {270, 273, 279, 324, 325}
@@ -39,11 +39,6 @@ def refuse_missing_headers(tif: tifffile.TiffFile, path: Path) -> None:
             raise cut_short(path, f"the header of plane {len(seen)} is incomplete") from error
         seen.add(offset)
         offset = following
-
-
-def cut_short(path: Path, reason: str) -> InputError:
-    """The refusal of a file that ends too early."""
-    return InputError(f"It is cut short: {reason}.", "Copy or export it again.", path=path)
 
 
 class _Chain:

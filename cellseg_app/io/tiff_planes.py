@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import mmap
-import struct
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,24 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from cellseg_app.core.errors import InputError
+from cellseg_app.io.refusals import BROKEN_FILE_ERRORS, unreadable
 
 CACHE_BYTES = 256 * 1024**2
-
-# What tifffile, imagecodecs and NumPy raise over damaged files; their own errors derive from these.
-BROKEN_FILE_ERRORS = (
-    tifffile.TiffFileError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    OverflowError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    struct.error,
-    zlib.error,
-)
 
 
 class Plane(Protocol):
@@ -225,24 +208,6 @@ class PlaneStack:
             number = int(np.ravel_multi_index(place, self._lead)) if place else 0
             flat[row] = self._planes[number].read(inner)
         return out
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    """The sentence for a user that belongs to a failed read."""
-    if isinstance(error, FileNotFoundError):
-        return InputError("The file is gone.", "Check that its disk is connected.", path=path)
-    if isinstance(error, PermissionError):
-        return InputError("It may not be read.", "Check its permissions.", path=path)
-    return InputError(
-        f"It is damaged or cut short ({_reason(error)}).",
-        "Copy or export it again.",
-        path=path,
-    )
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return text[:200] or type(error).__name__
 
 
 def _segment_shape(page: tifffile.TiffPage) -> tuple[int, int, int, int]:

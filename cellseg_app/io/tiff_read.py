@@ -14,16 +14,15 @@ import tifffile
 from cellseg_app.core.errors import InputError
 from cellseg_app.io.axes import StoredImage
 from cellseg_app.io.lengths import StatedVoxelSize
-from cellseg_app.io.tiff_headers import cut_short, refuse_missing_headers
+from cellseg_app.io.refusals import BROKEN_FILE_ERRORS, cut_short, unreadable
+from cellseg_app.io.tiff_headers import refuse_missing_headers
 from cellseg_app.io.tiff_planes import (
-    BROKEN_FILE_ERRORS,
     Plane,
     PlaneStack,
     RawPlane,
     RawPlanes,
     SegmentCache,
     SegmentedPlane,
-    unreadable,
 )
 from cellseg_app.io.tiff_voxel_size import stated_voxel_size
 

@@ -13,7 +13,7 @@ import zarr
 
 from cellseg_app.core.errors import InputError
 from cellseg_app.io.atomic import write_text_atomic
-from cellseg_app.io.tiff_planes import BROKEN_FILE_ERRORS, unreadable
+from cellseg_app.io.refusals import BROKEN_FILE_ERRORS, unreadable
 
 HAS_ZARR_3 = int(zarr.__version__.partition(".")[0]) >= 3
 OME_VERSION = "0.5" if HAS_ZARR_3 else "0.4"
