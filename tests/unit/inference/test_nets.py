@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.inference.nets import (
@@ -22,6 +20,7 @@ from cellseg_app.inference.nets import (
 )
 from cellseg_app.inference.nets.segresnet import VariationalSegResNet
 from cellseg_app.inference.nets.wnet import WNet
+from tests.reference_weights import reference_weights
 
 REFERENCE = Path(__file__).parents[2] / "data" / "reference"
 REFERENCE_NAMES = {name: "WNet3D" if name == "WNet" else name for name in ARCHITECTURES}
@@ -32,27 +31,6 @@ NARROW: dict[str, dict[str, object]] = {
     "TRAILMAP_MS": {"f_maps": 4, "num_levels": 3},
     "VNet": {"base_features": 4, "classes": 2},
 }
-
-
-def reference_weights(network: nn.Module, *, seed: int = 7) -> dict[str, torch.Tensor]:
-    """Fill every weight from its own name, as the reference outputs were made."""
-    filled = {}
-    for key, value in network.state_dict().items():
-        if not value.is_floating_point():
-            filled[key] = value
-            continue
-        rng = np.random.Generator(np.random.PCG64(zlib.crc32(f"{seed}:{key}".encode())))
-        noise = rng.standard_normal(tuple(value.shape)).astype(np.float32)
-        if value.ndim >= 2:
-            noise = noise * np.float32(np.sqrt(2.0 / np.prod(value.shape[1:])))
-        elif key.endswith("running_var"):
-            noise = 1 + np.float32(0.1) * np.abs(noise)
-        elif key.endswith("weight"):
-            noise = 1 + np.float32(0.1) * noise
-        else:
-            noise = np.float32(0.1) * noise
-        filled[key] = torch.from_numpy(noise)
-    return filled
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
