@@ -83,7 +83,8 @@ def remove_leftovers(folder: Path | str) -> list[Path]:
 
 def output_error(path: Path | str, error: OSError) -> OutputError:
     """The sentence for a user that belongs to a failed write."""
-    if error.errno in _DISK_FULL:
+    # NumPy's tofile ends with this text and no error number.
+    if error.errno in _DISK_FULL or "requested and" in str(error):
         problem, remedy = "The disk is full.", "Free some space or choose another folder."
     elif isinstance(error, PermissionError) and os.path.isfile(path):
         problem = "The file cannot be replaced."

@@ -143,7 +143,7 @@ def choose(stored: StoredImage, settings: DataSettings, *, allow_2d: bool = Fals
         does not have.
     """
     _refuse_values(stored)
-    z, notes = _find_z(stored, settings)
+    z, notes = _find_z(stored, settings, allow_2d=allow_2d)
     if z is None and not allow_2d:
         raise InputError(*_not_3d(stored), path=stored.path)
     taken: dict[str, int] = {}
@@ -157,10 +157,15 @@ def choose(stored: StoredImage, settings: DataSettings, *, allow_2d: bool = Fals
     return Choice(z, taken, tuple(notes))
 
 
-def _find_z(stored: StoredImage, settings: DataSettings) -> tuple[str | None, list[str]]:
+def _find_z(
+    stored: StoredImage, settings: DataSettings, *, allow_2d: bool
+) -> tuple[str | None, list[str]]:
     longer = [a for a in stored.axes if a not in "YX" and stored.length(a) > 1]
     if "Z" in longer:
         return "Z", []
+    if allow_2d and longer == ["C"] and "Z" in stored.axes:
+        # One plane with several classes: a result of ours, whose axes are right.
+        return None, []
     asked = {"C": settings.channel, "S": settings.channel, "T": settings.timepoint}
     unnamed = [axis for axis in longer if axis not in "TCS"]
     candidates = longer if len(longer) == 1 else unnamed

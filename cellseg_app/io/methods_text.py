@@ -84,7 +84,7 @@ def _network_sentence(record: RunRecord, sources: list[str]) -> str:
         known.append(_CELLSEG3D)
     if "monai" in record.versions:
         known.append(_MONAI_SOURCE)
-    weights = f"weights {network.weights or network.title or 'of the user'}"
+    weights = f"weights {network.title or Path(network.weights).name or 'of the user'}"
     windows = ""
     if used.window_zyx is not None:
         share = f" overlapping by {used.overlap:.0%}" if used.overlap is not None else ""

@@ -99,8 +99,15 @@ def open_volume(
     )
 
 
-def describe(path: Path | str, settings: DataSettings | None = None) -> VolumeInfo:
+def describe(
+    path: Path | str, settings: DataSettings | None = None, *, allow_2d: bool = False
+) -> VolumeInfo:
     """Say what a file or folder holds; a file that a run would refuse is described all the same.
+
+    Parameters
+    ----------
+    path, settings, allow_2d
+        See `open_volume`.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def describe(path: Path | str, settings: DataSettings | None = None) -> VolumeIn
     spacing, size_notes = _spacing(stored, settings)
     notes, problem, shape_zyx, z = (*stored.notes, *size_notes), "", None, "Z"
     try:
-        choice = choose(stored, settings)
+        choice = choose(stored, settings, allow_2d=allow_2d)
         shape_zyx = ZyxArray(stored, choice).shape
         notes, z = (*notes, *choice.notes), choice.z or "Z"
     except InputError as error:

@@ -56,6 +56,8 @@ class RecordedChoices(_Part):
 
     Attributes
     ----------
+    batch
+        Number of windows that ran together at the start.
     foreground_class
         Index of the class, or "all".
     scale_zyx
@@ -71,6 +73,7 @@ class RecordedChoices(_Part):
     batch: int | None = None
     window_zyx: tuple[int, int, int] | None = None
     overlap: float | None = None
+    batch: int | None = None
     threshold: float | None = None
     foreground_class: int | Literal["all"] | None = None
     scale_zyx: tuple[float, float, float] | None = None

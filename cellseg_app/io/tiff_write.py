@@ -46,7 +46,7 @@ class TiffSlabWriter:
     kind
         Labels are compressed and never rounded.
     display_range
-        Darkest and brightest value shown by Fiji.
+        Darkest and brightest value shown by Fiji; for labels 0 to the highest label unless given.
 
     Raises
     ------
@@ -74,9 +74,14 @@ class TiffSlabWriter:
         self._spacing = spacing_um_zyx
         if display_range is None and kind == "probability":
             display_range = (0.0, 1.0)
+        self._patches_brightest = kind == "labels" and display_range is None
+        if self._patches_brightest:
+            display_range = (0.0, 0.0)
+        self._brightest = 0
         self._description = _description(shape, spacing_um_zyx, display_range)
         self._planes_written = 0
         self._atomic = atomic_path(self._path)
+        self._temporary = self._path
         self._tiff: tifffile.TiffWriter | None = None
 
     @property
@@ -85,7 +90,7 @@ class TiffSlabWriter:
         return self._dtype
 
     def __enter__(self) -> TiffSlabWriter:
-        temporary = self._atomic.__enter__()
+        self._temporary = temporary = self._atomic.__enter__()
         n_bytes = math.prod(self._shape) * self._dtype.itemsize
         try:
             self._tiff = tifffile.TiffWriter(temporary, bigtiff=n_bytes > BIGTIFF_FROM_BYTES)
@@ -101,6 +106,8 @@ class TiffSlabWriter:
             msg = f"a slab of shape {slab.shape} is no part of {self._shape}"
             raise ValueError(msg)
         stored = cast_exactly(slab, self._dtype, self._kind, path=self._path)
+        if self._patches_brightest and stored.size:
+            self._brightest = max(self._brightest, int(stored.max()))
         if stored.ndim == 4:
             stored = stored.swapaxes(0, 1).reshape(-1, *stored.shape[-2:])
         try:
@@ -122,6 +129,8 @@ class TiffSlabWriter:
             if error is None and self._planes_written != n_planes:
                 msg = f"{self._planes_written} of {n_planes} planes were written to {self._path}"
                 raise ValueError(msg)
+            if error is None and self._patches_brightest:
+                _patch_brightest(self._temporary, self._brightest)
         except (OSError, ValueError) as failure:
             if error is None:
                 self._atomic.__exit__(type(failure), failure, failure.__traceback__)
@@ -220,8 +229,25 @@ def _description(
         lines += ["unit=um", f"spacing={float(spacing[0])!r}"]
     lines.append("loop=false")
     if display_range is not None:
-        lines += [f"min={float(display_range[0])!r}", f"max={float(display_range[1])!r}"]
+        lines += [f"min={float(display_range[0])!r}", _brightest_line(display_range[1])]
     return "\n".join(lines) + "\n"
+
+
+def _brightest_line(value: float) -> str:
+    return f"max={float(value):024.6f}"
+
+
+def _patch_brightest(path: Path, value: int) -> None:
+    """Put the highest label into the description, which stands before it is known.
+
+    Without it Fiji stretches the contrast over the labels of the first plane.
+    """
+    placeholder, line = (_brightest_line(v).encode() for v in (0, value))
+    with path.open("r+b") as file:
+        place = file.read(4096).find(placeholder)
+        if place >= 0:
+            file.seek(place)
+            file.write(line)
 
 
 def _resolution(spacing: SpacingZYX | None) -> tuple[tuple[int, int], tuple[int, int]]:

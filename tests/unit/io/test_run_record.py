@@ -42,7 +42,9 @@ def record() -> RunRecord:
             dtype="uint16",
             spacing_um_zyx=(2, 0.8, 0.8),
         ),
-        network=RecordedNetwork(name="SegResNet", title="bundled", weights_sha256="cd" * 32),
+        network=RecordedNetwork(
+            name="SegResNet", title="bundled", weights="/home/me/w.pt", weights_sha256="cd" * 32
+        ),
         used=RecordedChoices(
             device="cpu",
             precision="float32",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cellseg_app.core.errors import Cancelled, OutputError
 from cellseg_app.core.settings import DataSettings
 from cellseg_app.io import tiff_write
-from cellseg_app.io.open import open_volume
+from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.tiff_write import TiffSlabWriter, write_volume_tiff
 
 SPACING = (2.0, 0.8286, 0.1268)
@@ -79,6 +79,26 @@ def test_classes_become_channels(tmp_path: Path) -> None:
     for channel in (0, 1):
         volume = open_volume(tmp_path / "a.tif", DataSettings(channel=channel))
         np.testing.assert_array_equal(volume.data[:, :, :], values[channel])
+
+
+def test_one_plane_of_several_classes(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((2, 1, 6, 7)).astype("f4")
+    write_volume_tiff(tmp_path / "a.tif", values, spacing_um_zyx=SPACING, kind="probability")
+
+    assert describe(tmp_path / "a.tif", allow_2d=True).n_channels == 2
+    for channel in (0, 1):
+        volume = open_volume(tmp_path / "a.tif", DataSettings(channel=channel), allow_2d=True)
+        np.testing.assert_array_equal(volume.data[:, :, :], values[channel])
+
+
+def test_fiji_shows_labels_from_0_to_the_highest(tmp_path: Path) -> None:
+    labels = np.zeros((5, 6, 7), "u4")
+    labels[1], labels[4] = 70_000, 3
+    write_volume_tiff(tmp_path / "a.tif", labels, spacing_um_zyx=SPACING, kind="labels")
+
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        assert tif.imagej_metadata is not None
+        assert (tif.imagej_metadata["min"], tif.imagej_metadata["max"]) == (0, 70_000)
 
 
 def test_half_precision_is_widened_for_fiji(tmp_path: Path) -> None:
