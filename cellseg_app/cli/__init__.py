@@ -21,7 +21,9 @@ EXIT_CANCELLED: Final = 130
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
     # Imported here so that one command does not pay for the libraries of the others.
-    from cellseg_app.cli import look_command, run_command, weights_command
+    from cellseg_app.cli.look_command import add_look_commands
+    from cellseg_app.cli.run_command import add_run_commands
+    from cellseg_app.cli.weights_command import add_weights_commands
     from cellseg_app.training.commands import add_train_commands
 
     parser = argparse.ArgumentParser(
@@ -29,9 +31,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cellseg {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run_command.add_commands(commands)
-    weights_command.add_commands(commands)
-    look_command.add_commands(commands)
+    add_run_commands(commands)
+    add_weights_commands(commands)
+    add_look_commands(commands)
     add_train_commands(commands)
     return parser
 

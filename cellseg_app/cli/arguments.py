@@ -75,7 +75,7 @@ CELL_FLAGS: Final = (
 )
 
 
-def add_flags(parser: argparse._ArgumentGroup, flags: Sequence[Flag]) -> None:
+def add_flags(parser: argparse._ActionsContainer, flags: Sequence[Flag]) -> None:
     """Add flags that leave no trace in the parsed arguments unless they are given."""
     for flag in flags:
         options: dict[str, Any] = {

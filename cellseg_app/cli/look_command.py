@@ -22,7 +22,7 @@ from cellseg_app.io.table import read_points_csv
 _DEFAULT_TOLERANCE_VOXELS: Final = 5.0
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_look_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `info`, `compare` and `methods`."""
     info = commands.add_parser("info", help="axes, voxel size and type of a file")
     info.add_argument("files", nargs="+", type=Path, metavar="FILE")

@@ -40,7 +40,7 @@ _EXIT_INPUT_AT_FAULT: Final = 2
 _EXIT_SOME_FAILED: Final = 3
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_run_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `run` and `resegment`."""
     run = commands.add_parser("run", help="find, measure and record the cells of volumes")
     run.add_argument("inputs", nargs="*", metavar="INPUT", help="files, folders or globs")

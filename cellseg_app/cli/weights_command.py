@@ -11,7 +11,7 @@ from cellseg_app.core.progress import CancelToken
 from cellseg_app.inference import catalog, installation
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_weights_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `weights` and its subcommands."""
     parser = commands.add_parser("weights", help="list, check, import or download weights")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -138,7 +138,9 @@ class ThresholdSettings(Section):
         le=1.0,
     )
     class_choice: int | Literal["auto", "all"] = setting(
-        "auto", "Class", "Which class of a multi-class network holds the cells: auto, all or 0…"
+        "auto",
+        "Class",
+        "Which class of a multi-class network holds the cells: auto, all, or its number from 0.",
     )
     remove_large_voxels: int | None = setting(
         None,

@@ -73,7 +73,6 @@ class RecordedChoices(_Part):
     batch: int | None = None
     window_zyx: tuple[int, int, int] | None = None
     overlap: float | None = None
-    batch: int | None = None
     threshold: float | None = None
     foreground_class: int | Literal["all"] | None = None
     scale_zyx: tuple[float, float, float] | None = None

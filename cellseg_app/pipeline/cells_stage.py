@@ -138,15 +138,18 @@ def _classes(scene: Scene, settings: RunSettings) -> list[int]:
     if wanted == "all":
         return list(range(n_classes))
     if wanted == "auto":
-        if n_classes == 1 or scene.image is None:
-            return [0]
         return [foreground_class(scene.image, scene.probability)]
     if not 0 <= wanted < n_classes:
-        raise SettingsError(
-            f"There is no class {wanted}: this network has {n_classes}.",
-            f"Choose auto, all or a class from 0 to {n_classes - 1}.",
-        )
+        raise no_such_class(wanted, n_classes)
     return [wanted]
+
+
+def no_such_class(wanted: int, n_classes: int) -> SettingsError:
+    """The sentence for a user who asked for a class that the network does not have."""
+    return SettingsError(
+        f"There is no class {wanted}: this network has {n_classes}.",
+        f"Choose auto, all or a class from 0 to {n_classes - 1}.",
+    )
 
 
 def _one_class(

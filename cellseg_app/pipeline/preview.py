@@ -17,7 +17,7 @@ from cellseg_app.core.volume import LazyArray, SpacingZYX, Volume
 from cellseg_app.inference.resample import resample
 from cellseg_app.inference.session import VolumeFit, fit_volume, open_session
 from cellseg_app.inference.weights import LoadedNetwork
-from cellseg_app.pipeline.cells_stage import CellDefaults, instance_choice
+from cellseg_app.pipeline.cells_stage import CellDefaults, instance_choice, no_such_class
 from cellseg_app.pipeline.reporting import Reporting
 
 
@@ -86,10 +86,9 @@ def preview(
     on_network = np.concatenate([slab.probability for slab in session.slabs(stage)], axis=1)
     probability = resample(on_network, region_shape(region))
     wanted = settings.threshold.class_choice
-    several = probability.shape[0] > 1
-    index = foreground_class(box, probability) if several else 0
-    if isinstance(wanted, int):
-        index = min(wanted, probability.shape[0] - 1)
+    if isinstance(wanted, int) and wanted >= probability.shape[0]:
+        raise no_such_class(wanted, probability.shape[0])
+    index = wanted if isinstance(wanted, int) else foreground_class(box, probability)
     found = label_cells(
         probability[index], settings, CellDefaults.of(loaded.card), volume.spacing_um_zyx, report
     )
