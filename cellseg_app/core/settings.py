@@ -6,9 +6,9 @@ form or a help page prints behind the number.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 NetworkName = Literal["SwinUNetR", "SegResNet", "WNet", "TRAILMAP_MS", "VNet"]
@@ -63,6 +63,14 @@ class NetworkSettings(Section):
         ge=16,
         le=512,
     )
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _any_case_or_alias(cls, name: object) -> object:
+        if not isinstance(name, str):
+            return name
+        known = {network.lower(): network for network in get_args(NetworkName)}
+        return {**known, "wnet3d": "WNet"}.get(name.lower(), name)
 
 
 class InferenceSettings(Section):

@@ -61,3 +61,13 @@ def test_words_and_numbers_are_told_apart() -> None:
 def test_a_wrong_value_names_its_flag() -> None:
     with pytest.raises(SettingsError, match="--threshold cannot be 3"):
         _settings("--threshold", "3")
+
+
+@pytest.mark.parametrize("word", ["WNet", "wnet", "WNet3D"])
+def test_networks_are_known_by_their_usual_names(word: str) -> None:
+    assert _settings("--model", word).network.name == "WNet"
+
+
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(SettingsError, match="--model"):
+        _settings("--model", "UNet")
