@@ -1,0 +1,228 @@
+"""A layer at lower resolution: for 3D, for the histogram, and to show before the slow slices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.volume import ShapeZYX, SpacingZYX
+from cellseg_app.state.display import Layer
+from cellseg_app.state.slicing import PLANES, SliceRequest, Span
+
+_SLAB_BYTES = 48 * 1024**2
+_GLANCE_PLANES = 8
+_GLANCE_SIZE = 512
+_SAMPLE = 2_000_000
+# Auto contrast: this part of the voxels, in percent, may be black, and white.
+DARK_PERCENT, BRIGHT_PERCENT = 1.0, 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overview:
+    """A layer, or one class of it, at a resolution that fits a number of bytes.
+
+    Attributes
+    ----------
+    data
+        Axes Z, Y, X.
+    step_zyx
+        Voxels of the layer to a voxel of `data`.
+    """
+
+    layer: Layer
+    class_index: int
+    data: npt.NDArray[Any]
+    step_zyx: ShapeZYX
+
+    @property
+    def badge(self) -> str:
+        """What to tell the user about the resolution; empty at full resolution."""
+        coarsest = max(self.step_zyx)
+        return "" if coarsest == 1 else f"shown at 1/{coarsest}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """Distribution of a layer's intensities.
+
+    Attributes
+    ----------
+    counts, edges
+        Histogram.
+    auto_clims
+        Contrast limits that show most of the image well.
+    """
+
+    counts: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.float64]
+    auto_clims: tuple[float, float]
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest intensity seen."""
+        return float(self.edges[0]), float(self.edges[-1])
+
+
+def choose_step(
+    shape_zyx: ShapeZYX,
+    itemsize: int,
+    *,
+    scale_zyx: SpacingZYX,
+    n_bytes: int,
+    max_size: int,
+) -> ShapeZYX:
+    """How many voxels to take as one along Z, Y, X.
+
+    Parameters
+    ----------
+    shape_zyx, itemsize, scale_zyx
+        Size of the layer and of its voxels, in bytes and in µm.
+    n_bytes
+        What the result may take.
+    max_size
+        Longest axis allowed, as the graphics card says (`GL_MAX_3D_TEXTURE_SIZE`).
+
+    Returns
+    -------
+    tuple[int, int, int]
+        Powers of two. The finest sampled axis is thinned out first, so that a coarsely cut
+        volume keeps its planes.
+    """
+    step = [1, 1, 1]
+    while True:
+        sizes = [-(-n // s) for n, s in zip(shape_zyx, step, strict=True)]
+        too_long = [axis for axis in range(3) if sizes[axis] > max_size]
+        if not too_long and math.prod(sizes) * itemsize <= n_bytes:
+            return step[0], step[1], step[2]
+        candidates = too_long or [axis for axis in range(3) if sizes[axis] > 1]
+        if not candidates:
+            return step[0], step[1], step[2]
+        step[min(candidates, key=lambda axis: step[axis] * scale_zyx[axis])] *= 2
+
+
+def build_overview(
+    layer: Layer,
+    class_index: int,
+    *,
+    step_zyx: ShapeZYX,
+    stale: Callable[[], bool],
+) -> Overview | None:
+    """Read a layer at lower resolution: every n-th plane, and in it the mean (labels: a voxel).
+
+    Returns
+    -------
+    Overview | None
+        None if `stale` turned true meanwhile.
+    """
+    shape = layer.shape_zyx
+    if step_zyx == (1, 1, 1) and isinstance(layer.data, np.ndarray) and layer.data.ndim == 3:
+        return Overview(layer, class_index, layer.data, step_zyx)
+    sizes = [-(-n // s) for n, s in zip(shape, step_zyx, strict=True)]
+    first = step_zyx[0] // 2 if shape[0] > step_zyx[0] // 2 else 0
+    out: npt.NDArray[Any] | None = None
+    plane_bytes = shape[1] * shape[2] * layer.data.dtype.itemsize
+    n_at_once = max(1, _SLAB_BYTES // plane_bytes)
+    for low in range(0, sizes[0], n_at_once):
+        high = min(low + n_at_once, sizes[0])
+        planes = slice(first + low * step_zyx[0], min(first + high * step_zyx[0], shape[0]))
+        slab = _thin(_read(layer, class_index, planes, step=step_zyx[0]), layer, step_zyx)
+        if out is None:
+            out = np.zeros(sizes, slab.dtype)
+        out[low : low + len(slab)] = slab
+        if stale():
+            return None
+    assert out is not None
+    return Overview(layer, class_index, out, step_zyx)
+
+
+def glance(layer: Layer, class_index: int) -> npt.NDArray[Any]:
+    """A few planes, thinned out, from all over the layer: quick to read, enough for contrast."""
+    step = [
+        max(1, n // _GLANCE_PLANES) if i == 0 else max(1, n // _GLANCE_SIZE)
+        for i, n in enumerate(layer.shape_zyx)
+    ]
+    key = tuple(
+        slice(s // 2 if n > s // 2 else 0, n, s) for s, n in zip(step, layer.shape_zyx, strict=True)
+    )
+    if layer.data.ndim == 4:
+        key = (slice(class_index, class_index + 1), *key)
+    return _zyx(layer.data[key])
+
+
+def statistics(voxels: npt.NDArray[Any]) -> Statistics:
+    """Histogram and auto contrast of an array; of an even sample of it where it is large."""
+    thin = max(1, round((voxels.size / _SAMPLE) ** (1 / 3)))
+    sample = voxels[::thin, ::thin, ::thin].astype(np.float32).ravel()
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        sample = np.zeros(1, np.float32)
+    low, high = float(sample.min()), float(sample.max())
+    if high <= low:
+        high = low + 1.0
+    counts, edges = np.histogram(sample, bins=256, range=(low, high))
+    dark, bright = np.percentile(sample, (DARK_PERCENT, 100 - BRIGHT_PERCENT))
+    clims = (float(dark), float(bright)) if bright > dark else (low, high)
+    return Statistics(counts, edges, clims)
+
+
+def coarse_slice(
+    overview: Overview, request: SliceRequest
+) -> tuple[npt.NDArray[Any], tuple[float, float, float, float]] | None:
+    """The slice (rows, columns) as the overview has it, and where it lies in the world."""
+    axes, layer, shape = PLANES[request.plane], overview.layer, overview.data.shape
+    step = overview.step_zyx
+    rows, columns = (
+        Span(span.start // step[axis], min(shape[axis], -(-span.stop // step[axis])), step[axis])
+        for span, axis in ((request.rows, axes.vertical), (request.columns, axes.horizontal))
+    )
+    first = min(request.planes[0] // step[axes.normal], shape[axes.normal] - 1)
+    last = max(first + 1, -(-request.planes[1] // step[axes.normal]))
+    key = [slice(None)] * 3
+    key[axes.normal] = slice(first, last)
+    key[axes.vertical] = slice(rows.start, rows.stop)
+    key[axes.horizontal] = slice(columns.start, columns.stop)
+    block = overview.data[tuple(key)]
+    if not block.size:
+        return None
+    flat = block.max(axis=axes.normal)
+    flat = flat.T if axes.vertical > axes.horizontal else flat
+    corner = [
+        (span.start * span.step + layer.origin_zyx[axis]) * layer.scale_zyx[axis]
+        for span, axis in ((rows, axes.vertical), (columns, axes.horizontal))
+    ]
+    size = [
+        (span.stop - span.start) * span.step * layer.scale_zyx[axis]
+        for span, axis in ((rows, axes.vertical), (columns, axes.horizontal))
+    ]
+    return flat, (corner[0], corner[1], size[0], size[1])
+
+
+def _read(layer: Layer, class_index: int, planes: slice, *, step: int) -> npt.NDArray[Any]:
+    key: tuple[slice, ...] = (slice(planes.start, planes.stop, step), slice(None), slice(None))
+    if layer.data.ndim == 4:
+        key = (slice(class_index, class_index + 1), *key)
+    return _zyx(layer.data[key])
+
+
+def _zyx(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.asarray(block).reshape(block.shape[-3:])
+
+
+def _thin(slab: npt.NDArray[Any], layer: Layer, step_zyx: ShapeZYX) -> npt.NDArray[Any]:
+    """Planes thinned out in themselves; the last row and column may stand for fewer voxels."""
+    _, y, x = step_zyx
+    if y == x == 1:
+        return slab
+    if layer.kind == "labels":
+        return slab[:, ::y, ::x]
+    rows = np.add.reduceat(slab, np.arange(0, slab.shape[1], y), axis=1, dtype=np.float32)
+    both = np.add.reduceat(rows, np.arange(0, slab.shape[2], x), axis=2)
+    n_rows = np.diff(np.append(np.arange(0, slab.shape[1], y), slab.shape[1]))
+    n_columns = np.diff(np.append(np.arange(0, slab.shape[2], x), slab.shape[2]))
+    both /= np.outer(n_rows, n_columns)[None]
+    return both if slab.dtype.kind == "f" else np.rint(both).astype(slab.dtype)
