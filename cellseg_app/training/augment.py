@@ -87,7 +87,7 @@ def _spoil(image: Floats, rng: np.random.Generator) -> Floats:
         if rng.random() < 0.4:
             noise = ndimage.gaussian_filter(noise, rng.uniform(0.4, 1.0))
         image = image + np.float32(10 ** rng.uniform(-2.3, -0.8)) * noise
-    scale, offset = np.exp(rng.uniform(-0.6, 0.8)), rng.normal(0, 0.06)
+    scale, offset = np.exp(rng.uniform(-0.7, 1.4)), rng.normal(0, 0.06)
     return np.ascontiguousarray(image * scale + offset, dtype=np.float32)
 
 

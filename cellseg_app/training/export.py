@@ -21,6 +21,7 @@ from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.samples import HIGH_QUANTILE, LOW_QUANTILE
 from cellseg_app.training.settings import TrainingSettings
 
+SEED_DEPTH = 0.08
 _DECODER = "decoder."
 
 
@@ -82,7 +83,9 @@ def write_weights(
         divisor=traits.divisor,
         minimum=traits.minimum,
         default_threshold=0.5,
-        default_instances="cell-peaks" if not unsupervised else "voronoi-otsu",
+        default_instances="cell-peaks",
+        # Sought on held-out volumes; the map of a WNet has no peaks worth a depth of its own.
+        default_instance_options={} if unsupervised else {"seed_depth": SEED_DEPTH},
         training=record,
         accuracy=accuracy or {},
         **about,

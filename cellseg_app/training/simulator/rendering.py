@@ -105,6 +105,8 @@ def paint(
     """Fluorescence of all nuclei before any optics."""
     image = np.zeros(extent_zyx, np.float32)
     chromatin = _chromatin(extent_zyx, diameter, rng)
+    # Plant nuclei have one nucleolus that may fill half of them.
+    hole_scale = float(rng.choice([1.0, 1.0, 1.6]))
     cytoplasm = float(rng.choice([0.0, 0.0, rng.uniform(0.03, 0.3)]))
     for patch, mask in zip(patches, masks, strict=True):
         i = patch.index
@@ -112,7 +114,7 @@ def paint(
         pattern = 1 + nuclei.texture[i] * chromatin[patch.box]
         inner = mask * profile * np.maximum(pattern, 0.05)
         for _ in range(int(nuclei.nucleoli[i])):
-            inner = inner * _hole(patch, nuclei.centres[i], rng)
+            inner = inner * _hole(patch, nuclei.centres[i], hole_scale, rng)
         if cytoplasm:
             inner = inner + cytoplasm * (1 - mask) * np.clip((1.55 - patch.shape) * 2, 0, 1)
         image[patch.box] += nuclei.brightness[i] * inner
@@ -133,13 +135,13 @@ def _chromatin(
 
 
 def _hole(
-    patch: Patch, centre: npt.NDArray[np.float32], rng: np.random.Generator
+    patch: Patch, centre: npt.NDArray[np.float32], scale: float, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
     """Factor that darkens one nucleolus."""
-    spot = centre + rng.normal(0, 0.3 * patch.radius, 3)
-    radius = patch.radius * rng.uniform(0.15, 0.35)
+    spot = centre + rng.normal(0, 0.3 * patch.radius / scale, 3)
+    radius = scale * patch.radius * rng.uniform(0.15, 0.35)
     distance = np.zeros((1, 1, 1))
     for axis, c in zip(np.ogrid[patch.box], spot, strict=True):
         distance = distance + (axis - c) ** 2
-    depth = rng.uniform(0.2, 0.8)
+    depth = rng.uniform(0.2, 0.9)
     return np.asarray(1 - depth * np.exp(-distance / (1.2 * radius**2)), dtype=np.float32)

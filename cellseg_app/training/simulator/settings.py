@@ -26,7 +26,7 @@ class SimulationSettings(BaseModel):
     )
     diameter_um: Span = Field((6.0, 14.0), description="Typical diameter of a nucleus.")
     diameter_voxels: Span = Field(
-        (4.5, 16.0), description="The same in lateral voxels (drawn log-uniformly)."
+        (3.2, 16.0), description="The same in lateral voxels (drawn log-uniformly)."
     )
     anisotropy: Span = Field((1.0, 5.0), description="Axial over lateral voxel size.")
     photons: Span = Field(

@@ -71,8 +71,8 @@ def simulate_volume(settings: SimulationSettings, seed: int, index: int = 0) -> 
     patches = [] if preset == "empty" else nucleus_patches(nuclei, extent)
     scene = _Scene(nuclei, patches, optics, camera, ranges, diameter, extent)
     image, labels = _photograph(scene, settings.label_minimum_snr, rng)
-    lateral_um = draw(settings.diameter_um, rng) / diameter
-    spacing = (lateral_um * optics.anisotropy, lateral_um, lateral_um)
+    lateral_um = round(draw(settings.diameter_um, rng) / diameter, 6)
+    spacing = (round(lateral_um * optics.anisotropy, 6), lateral_um, lateral_um)
     return SimulatedVolume(image, labels, spacing, diameter, preset)
 
 

@@ -121,6 +121,7 @@ def test_wnet_learns_the_bright_class_first_without_labels(samples: Path, tmp_pa
     settings = _settings(
         samples,
         architecture="WNet",
+        patch_voxels=16,
         options={"channels": [8, 8, 8, 8], "dropout": 0.0, "rescale_input_to": None},
         steps=12,
         validate_every_steps=6,
