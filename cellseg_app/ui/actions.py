@@ -1,0 +1,261 @@
+"""Actions, menus and the toolbar as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+
+from cellseg_app.ui.icons import icon
+
+
+@dataclass(frozen=True, slots=True)
+class ActionInfo:
+    """One thing the user can do.
+
+    Attributes
+    ----------
+    is_on_at_first
+        Whether it can be done before anything is open.
+    """
+
+    key: str
+    text: str
+    tip: str
+    shortcut: str = ""
+    icon: str = ""
+    is_on_at_first: bool = True
+    is_checkable: bool = False
+
+
+ACTIONS: Final = (
+    ActionInfo("open", "Open files…", "Open TIFF files", "Ctrl+O", "open"),
+    ActionInfo(
+        "open_folder",
+        "Open folder…",
+        "Open a folder of volumes, of 2D slices, or an OME-Zarr",
+        "Ctrl+Shift+O",
+        "folder",
+    ),
+    ActionInfo(
+        "open_sample", "Open sample", "Open the volume that came with CellSeg", "", "sample"
+    ),
+    ActionInfo(
+        "open_record", "Open result…", "Look at an earlier run, by its record (.json)", "Ctrl+R"
+    ),
+    ActionInfo(
+        "rerun_record",
+        "Re-run from record…",
+        "Take volume and settings from the record of an earlier run",
+    ),
+    ActionInfo("quit", "Quit", "Close CellSeg", "Ctrl+Q"),
+    ActionInfo(
+        "preview",
+        "Preview",
+        "Find the cells in the visible part only; a result in seconds",
+        "Ctrl+P",
+        "preview",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "estimate",
+        "Estimate",
+        "Say what a run of this volume would need: time, memory, disk",
+        "Ctrl+E",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "start",
+        "Start",
+        "Find the cells of every volume in the list",
+        "Ctrl+Return",
+        "start",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "cancel",
+        "Cancel",
+        "Stop within one window; Start goes on where it stopped",
+        "Ctrl+.",
+        "cancel",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "retry",
+        "Run failed ones again",
+        "Run the volumes that failed",
+        "",
+        "retry",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "segment_class",
+        "Segment this class",
+        "Tell the cells of the class shown apart",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "apply_here",
+        "Apply here",
+        "Save the cells of this volume with these settings; no network runs",
+        "Ctrl+S",
+        "apply",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "apply_all",
+        "Apply to all",
+        "Save the cells of every volume in the list with these settings; no network runs",
+        "Ctrl+Shift+S",
+        is_on_at_first=False,
+    ),
+    ActionInfo("save_preset", "Save preset…", "Save these settings under a name", "", "save"),
+    ActionInfo("load_preset", "Load preset file…", "Load settings from a JSON file"),
+    ActionInfo("reset_form", "Reset all settings", "Set every field to its default", "", "reset"),
+    ActionInfo(
+        "export_csv",
+        "Export CSV…",
+        "Save the cells shown in the table as CSV",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "export_excel",
+        "Export Excel…",
+        "Save the cells shown in the table as an Excel sheet",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "export_labels",
+        "Export labels…",
+        "Save the labels of the cells shown in the table, as TIFF or OME-Zarr",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "export_probability",
+        "Export probability…",
+        "Save the probability map, as TIFF or OME-Zarr",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "export_methods",
+        "Export methods paragraph…",
+        "Save a paragraph for the methods section of a paper, with references",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "export_record",
+        "Export run record…",
+        "Save a copy of the run record",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "screenshot",
+        "Save screenshot…",
+        "Save the viewer as a picture",
+        "Ctrl+Shift+P",
+        "screenshot",
+    ),
+    ActionInfo(
+        "compare",
+        "Compare results",
+        "Show the results of the list side by side, slices linked",
+        "Ctrl+G",
+        "grid",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "theme_system", "Follow the system", "Light or dark as the system", "", is_checkable=True
+    ),
+    ActionInfo("theme_light", "Light", "Light colours", "", is_checkable=True),
+    ActionInfo("theme_dark", "Dark", "Dark colours", "", is_checkable=True),
+    ActionInfo("reset_layout", "Reset the layout", "Put every panel back to its place"),
+    ActionInfo("shortcuts", "Keyboard shortcuts", "List every key", "F1"),
+    ActionInfo("open_logs", "Show log folder", "Open the folder of CellSeg's logs"),
+    ActionInfo("report", "Report a problem…", "Put log, settings and system into one file to send"),
+    ActionInfo("about", "About CellSeg", "Version, networks, licences"),
+)
+SEPARATOR: Final = None
+# Filled by the main window: "@recent" with files, "@panels" with the docks.
+MENUS: Final[Mapping[str, tuple[str | None, ...]]] = {
+    "&File": (
+        "open",
+        "open_folder",
+        "open_sample",
+        "@recent",
+        SEPARATOR,
+        "open_record",
+        "rerun_record",
+        SEPARATOR,
+        "quit",
+    ),
+    "&Run": (
+        "preview",
+        "estimate",
+        "start",
+        "cancel",
+        SEPARATOR,
+        "retry",
+        "apply_here",
+        "apply_all",
+        SEPARATOR,
+        "save_preset",
+        "load_preset",
+        "reset_form",
+    ),
+    "&Export": (
+        "export_csv",
+        "export_excel",
+        SEPARATOR,
+        "export_labels",
+        "export_probability",
+        SEPARATOR,
+        "export_methods",
+        "export_record",
+        SEPARATOR,
+        "screenshot",
+    ),
+    "&View": (
+        "compare",
+        SEPARATOR,
+        "@panels",
+        SEPARATOR,
+        "theme_system",
+        "theme_light",
+        "theme_dark",
+        SEPARATOR,
+        "reset_layout",
+    ),
+    "&Help": ("shortcuts", "report", "open_logs", SEPARATOR, "about"),
+}
+TOOLBAR: Final = (
+    "open", "open_folder", "open_sample", SEPARATOR, "preview", "start", "cancel", SEPARATOR,
+    "compare", "screenshot",
+)  # fmt: skip
+
+
+def make_actions(parent: QObject, color: str) -> dict[str, QAction]:
+    """Return a Qt action for every entry of `ACTIONS`, by key."""
+    made = {}
+    for info in ACTIONS:
+        action = QAction(info.text, parent)
+        action.setObjectName(info.key)
+        shortcut = f" ({info.shortcut})" if info.shortcut else ""
+        action.setToolTip(f"{info.tip}{shortcut}")
+        action.setStatusTip(info.tip)
+        action.setCheckable(info.is_checkable)
+        action.setEnabled(info.is_on_at_first)
+        if info.shortcut:
+            action.setShortcut(QKeySequence(info.shortcut))
+        made[info.key] = action
+    color_icons(made, color)
+    return made
+
+
+def color_icons(actions: Mapping[str, QAction], color: str) -> None:
+    """Draw the icons in the text colour of the theme."""
+    for info in ACTIONS:
+        if info.icon:
+            actions[info.key].setIcon(icon(info.icon, color))

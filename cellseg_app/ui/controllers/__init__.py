@@ -1,0 +1,1 @@
+"""What happens when something is clicked: between session, lanes and panels."""

@@ -1,0 +1,1 @@
+"""Panels of the main window; each has an empty state that says what to do."""

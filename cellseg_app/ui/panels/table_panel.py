@@ -1,0 +1,187 @@
+"""The table of cells: sort, filter, colour by a column, export."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QModelIndex, QSignalBlocker, Signal
+from PySide6.QtGui import QAction, QDoubleValidator
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from cellseg_app.ui.cells import Cells, RangeFilter, numeric_columns
+from cellseg_app.ui.panels.empty_state import EmptyState, Panel
+from cellseg_app.ui.panels.table_model import CellTableModel
+
+_OWN_COLORS = "Labels in their own colours"
+
+
+class TablePanel(Panel):
+    """The table and the bar above it.
+
+    Signals
+    -------
+    color_by_asked
+        Column to colour the labels by, or "" for their own colours.
+    """
+
+    color_by_asked = Signal(str)
+
+    def __init__(self, cells: Cells, exports: tuple[QAction, ...]) -> None:
+        content = QWidget()
+        super().__init__(
+            EmptyState(
+                "No cells measured yet",
+                "Run a volume: every cell gets a row here. Click one to see it in the viewer.",
+            ),
+            content,
+        )
+        self._cells = cells
+        self.model = CellTableModel(cells)
+        self.view = QTableView()
+        self._set_up_view()
+        self._chips = QHBoxLayout()
+        self._chips.setSpacing(4)
+        column = QVBoxLayout(content)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(4)
+        column.addLayout(self._build_bar(exports))
+        column.addLayout(self._chips)
+        column.addWidget(self.view, 1)
+        cells.table_changed.connect(self._on_table_changed)
+        cells.filters_changed.connect(self._show_filters)
+        cells.chosen_changed.connect(self._on_chosen_changed)
+        self._on_table_changed()
+
+    def _set_up_view(self) -> None:
+        view = self.view
+        view.setModel(self.model)
+        view.setSortingEnabled(True)
+        view.setAlternatingRowColors(True)
+        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
+        view.setWordWrap(False)
+        view.setAccessibleName("Cells")
+        view.setToolTip("One row per cell; click one to see it, a heading to sort")
+        view.selectionModel().currentRowChanged.connect(self._on_q_row)
+
+    def _build_bar(self, exports: tuple[QAction, ...]) -> QHBoxLayout:
+        bar = QHBoxLayout()
+        self.count = QLabel()
+        self.column = QComboBox()
+        self.column.setAccessibleName("Column to filter by")
+        self.column.setToolTip("Column to filter by")
+        self.low = _bound("from", "Smallest value that is kept; empty for no limit")
+        self.high = _bound("to", "Largest value that is kept; empty for no limit")
+        add = QPushButton("Filter")
+        add.setToolTip("Keep only the cells in this range")
+        add.clicked.connect(self._on_q_filter)
+        self.high.returnPressed.connect(self._on_q_filter)
+        self.low.returnPressed.connect(self._on_q_filter)
+        self.color = QComboBox()
+        self.color.setAccessibleName("Colour labels by")
+        self.color.setToolTip("Colour the labels in the viewer by a column")
+        self.color.activated.connect(self._on_q_color)
+        for widget in (self.count, self.column, self.low, self.high, add, self.color):
+            bar.addWidget(widget)
+        bar.insertStretch(1, 1)
+        for action in exports:
+            button = QPushButton(action.text())
+            button.setToolTip(action.toolTip())
+            button.clicked.connect(action.trigger)
+            bar.addWidget(button)
+        return bar
+
+    def _on_table_changed(self) -> None:
+        columns = numeric_columns(self._cells.table)
+        with QSignalBlocker(self.column):
+            self.column.clear()
+            self.column.addItems(columns)
+        with QSignalBlocker(self.color):
+            wanted = self.color.currentText()
+            self.color.clear()
+            self.color.addItem(_OWN_COLORS)
+            self.color.addItems(columns)
+            self.color.setCurrentIndex(max(0, self.color.findText(wanted)))
+        self.set_filled(len(self._cells.table) > 0)
+        self._fit_columns()
+        self._show_filters()
+
+    def _fit_columns(self) -> None:
+        # Measuring 50,000 rows would block; the heading decides.
+        metrics = self.view.fontMetrics()
+        for place, name in enumerate(self.model.columns):
+            self.view.setColumnWidth(place, max(64, metrics.horizontalAdvance(name) + 28))
+
+    def _show_filters(self) -> None:
+        while (item := self._chips.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        for one in self._cells.filters:
+            chip = QToolButton()
+            chip.setText(f"{one.sentence()}  ✕")
+            chip.setToolTip("Remove this filter")
+            chip.clicked.connect(lambda _=False, gone=one: self._remove(gone))
+            self._chips.addWidget(chip)
+        self._chips.addStretch(1)
+        total, shown = len(self._cells.table), int(np.count_nonzero(self._cells.kept))
+        noun = "cell" if total == 1 else "cells"
+        self.count.setText(
+            f"{total:,} {noun}" if shown == total else f"{shown:,} of {total:,} {noun}"
+        )
+
+    def _remove(self, gone: RangeFilter) -> None:
+        self._cells.set_filters(tuple(f for f in self._cells.filters if f != gone))
+
+    def _on_q_filter(self) -> None:
+        low = _number(self.low.text(), -np.inf)
+        high = _number(self.high.text(), np.inf)
+        if self.column.currentText() and (low, high) != (-np.inf, np.inf):
+            self._cells.add_filter(RangeFilter(self.column.currentText(), low, high))
+
+    def _on_q_color(self, index: int) -> None:
+        self.color_by_asked.emit("" if index == 0 else self.color.currentText())
+
+    def _on_q_row(self, current: QModelIndex) -> None:
+        if current.isValid():
+            self._cells.choose(self.model.label_at(current.row()))
+
+    def _on_chosen_changed(self, label: int | None) -> None:
+        row = -1 if label is None else self.model.row_of(label)
+        if row < 0:
+            self.view.clearSelection()
+        elif self.view.currentIndex().row() != row or not self.view.selectedIndexes():
+            selection = self.view.selectionModel()
+            with QSignalBlocker(selection):
+                self.view.selectRow(row)
+            self.view.viewport().update()
+            self.view.scrollTo(self.model.index(row, 0))
+
+
+def _bound(placeholder: str, tip: str) -> QLineEdit:
+    line = QLineEdit()
+    line.setPlaceholderText(placeholder)
+    line.setFixedWidth(64)
+    line.setValidator(QDoubleValidator())
+    line.setAccessibleName(tip)
+    line.setToolTip(tip)
+    return line
+
+
+def _number(text: str, fallback: float) -> float:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return fallback

@@ -1,0 +1,1 @@
+"""The engine's work off the GUI thread; no widgets."""

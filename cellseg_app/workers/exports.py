@@ -1,0 +1,117 @@
+"""Files the user asks for by hand: tables, labels, maps, the methods paragraph."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cellseg_app.core.errors import SettingsError
+from cellseg_app.core.volume import LazyArray, SpacingZYX
+from cellseg_app.io.atomic import atomic_path, write_text_atomic
+from cellseg_app.io.methods_text import methods_paragraph
+from cellseg_app.io.run_record import read_record
+from cellseg_app.io.table import write_table
+from cellseg_app.workers.jobs import JobContext, Work
+from cellseg_app.workers.runs import reporting
+
+_MOST_EXCEL_ROWS = 1_048_575
+
+
+class ChosenLabels:
+    """Labels (Z, Y, X) of which only some ids are kept; the others read as background."""
+
+    def __init__(self, labels: LazyArray, kept: Collection[int]) -> None:
+        self._labels = labels
+        self._kept = np.fromiter(sorted(kept), dtype=np.int64, count=len(kept))
+        self.shape: tuple[int, ...] = tuple(labels.shape)
+        self.dtype: np.dtype[Any] = labels.dtype
+        self.ndim = 3
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        block = self._labels[key]
+        return np.where(np.isin(block, self._kept), block, 0).astype(self.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageExport:
+    """An image to be written as TIFF or OME-Zarr, by the suffix of its path."""
+
+    path: Path
+    data: LazyArray
+    kind: Literal["labels", "probability"]
+    spacing_um_zyx: SpacingZYX | None
+
+
+def exporting_image(export: ImageExport) -> Work:
+    """Work that writes an image; gives its path."""
+
+    def work(context: JobContext) -> Path:
+        from cellseg_app.pipeline.image_files import write_image
+
+        return write_image(
+            export.path,
+            export.data,
+            kind=export.kind,
+            dtype=np.uint32 if export.kind == "labels" else np.float32,
+            spacing_um_zyx=export.spacing_um_zyx,
+            image_format="zarr" if export.path.suffix == ".zarr" else "tif",
+            stage=f"writing {export.path.name}",
+            report=reporting(context),
+        )
+
+    return work
+
+
+def exporting_table(path: Path, table: pd.DataFrame) -> Work:
+    """Work that writes a table as CSV, or as an Excel sheet by the suffix; gives its path."""
+    return lambda _context: write_any_table(path, table)
+
+
+def write_any_table(path: Path, table: pd.DataFrame) -> Path:
+    """Write a table as CSV or Excel.
+
+    Raises
+    ------
+    SettingsError
+        The table has more rows than an Excel sheet.
+    OutputError
+        The place cannot be written to.
+    """
+    if path.suffix.lower() != ".xlsx":
+        return write_table(path, table)
+    if len(table) > _MOST_EXCEL_ROWS:
+        raise SettingsError(
+            f"The table has {len(table):,} rows; an Excel sheet holds {_MOST_EXCEL_ROWS:,}.",
+            "Export it as CSV.",
+        )
+    with atomic_path(path) as temporary:
+        table.to_excel(temporary, index=False, sheet_name="cells", engine="xlsxwriter")
+    return path
+
+
+def exporting_methods(path: Path, record: Path) -> Work:
+    """Work that writes the methods paragraph of a run; gives its path."""
+
+    def work(_context: JobContext) -> Path:
+        write_text_atomic(path, methods_paragraph(read_record(record)))
+        return path
+
+    return work
+
+
+def exporting_record(path: Path, record: Path) -> Work:
+    """Work that copies a run record; gives its path."""
+
+    def work(_context: JobContext) -> Path:
+        with atomic_path(path) as temporary:
+            shutil.copyfile(record, temporary)
+        return path
+
+    return work

@@ -1,0 +1,105 @@
+"""Reading volumes for the window: what they hold, and three small pictures of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.errors import Cancelled
+from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.volume import LazyArray, Volume
+from cellseg_app.io.open import VolumeInfo, describe, expand_inputs, open_volume
+from cellseg_app.workers.jobs import JobContext, Work
+
+_THUMBNAIL_PIXELS: Final = 96
+_LOW, _HIGH = 0.01, 0.997
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnails:
+    """Middle slices as 8-bit pictures; None where the volume cannot be used.
+
+    Attributes
+    ----------
+    xy, xz, yz
+        Rows and columns as the names say, last letter across: XY is (Y, X), XZ is (Z, X),
+        YZ is (Y, Z).
+    """
+
+    xy: Picture
+    xz: Picture
+    yz: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeReading:
+    """A volume opened for the viewer; `volume` is None if a run would refuse it."""
+
+    path: Path
+    info: VolumeInfo
+    volume: Volume | None
+    thumbnails: Thumbnails | None
+
+
+def expanding(paths: Sequence[Path]) -> Work:
+    """Work that finds the volumes among files and folders; gives a list of paths."""
+    return lambda _context: expand_inputs(paths)
+
+
+def describing(paths: Sequence[Path]) -> Work:
+    """Work that says of each volume what it holds; tells (path, VolumeInfo or UserError)."""
+
+    def work(context: JobContext) -> None:
+        from cellseg_app.core.errors import UserError
+
+        for path in paths:
+            context.cancel.raise_if_cancelled()
+            try:
+                context.tell((path, describe(path)))
+            except Cancelled:
+                raise
+            except UserError as error:
+                context.tell((path, error))
+
+    return work
+
+
+def reading(path: Path, settings: DataSettings) -> Work:
+    """Work that opens one volume for the viewer; gives a `VolumeReading`."""
+
+    def work(context: JobContext) -> VolumeReading:
+        info = describe(path, settings)
+        if info.problem:
+            return VolumeReading(path, info, None, None)
+        volume = open_volume(path, settings)
+        context.cancel.raise_if_cancelled()
+        return VolumeReading(path, info, volume, thumbnails(volume.data))
+
+    return work
+
+
+def thumbnails(data: LazyArray) -> Thumbnails:
+    """Middle slices of a volume, thinned to a few pixels; reads little of large files."""
+    z, y, x = (size // 2 for size in data.shape)
+    steps = tuple(max(1, size // _THUMBNAIL_PIXELS) for size in data.shape)
+    rows, columns = slice(0, data.shape[1], steps[1]), slice(0, data.shape[2], steps[2])
+    xy = data[slice(z, z + 1), rows, columns][0]
+    planes = range(0, data.shape[0], steps[0])
+    # One row and one column of every plane: a file is stored plane by plane.
+    xz = np.stack([data[slice(k, k + 1), slice(y, y + 1), columns][0, 0] for k in planes])
+    yz = np.stack([data[slice(k, k + 1), rows, slice(x, x + 1)][0, :, 0] for k in planes], axis=1)
+    low, high = np.quantile(xy.astype(np.float64), (_LOW, _HIGH))
+    return Thumbnails(*(_as_picture(part, float(low), float(high)) for part in (xy, xz, yz)))
+
+
+def _as_picture(values: npt.NDArray[Any], low: float, high: float) -> Picture:
+    scaled = (values.astype(np.float64) - low) / max(high - low, 1e-12)
+    picture: Picture = (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+    return np.ascontiguousarray(picture)

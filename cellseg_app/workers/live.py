@@ -1,0 +1,170 @@
+"""Cells told apart anew while sliders move: a crop at once, the whole volume after it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cellseg_app.core.blocks import Region
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
+from cellseg_app.workers.jobs import JobContext, Work
+
+if TYPE_CHECKING:
+    from cellseg_app.pipeline.cells_stage import CellDefaults
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TunableMap:
+    """A probability map and what belongs to it.
+
+    Attributes
+    ----------
+    probability
+        (C, Z, Y, X).
+    image
+        (Z, Y, X) on the same lattice, or None.
+    defaults
+        What holds where the form says "automatic".
+    foreground_class
+        The class that "automatic" means.
+    origin_zyx
+        Where the map begins in its volume, for a preview of a crop.
+    """
+
+    probability: LazyArray
+    image: LazyArray | None
+    spacing_um_zyx: SpacingZYX | None
+    defaults: CellDefaults
+    foreground_class: int = 0
+    origin_zyx: ShapeZYX = (0, 0, 0)
+
+    @property
+    def shape_zyx(self) -> ShapeZYX:
+        """Voxels of the map."""
+        z, y, x = self.probability.shape[-3:]
+        return z, y, x
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveCells:
+    """Cells of a crop or of the whole map.
+
+    Attributes
+    ----------
+    labels
+        uint32 (Z, Y, X) of the region, in memory.
+    region
+        Where it lies in the map.
+    table
+        Measurements; None for a crop.
+    """
+
+    labels: npt.NDArray[np.uint32]
+    region: Region
+    n_cells: int
+    class_index: int
+    threshold: float
+    table: pd.DataFrame | None
+    seconds: float
+
+
+class CroppedArray:
+    """A lazy array (…, Z, Y, X) seen through a region of its last three axes."""
+
+    def __init__(self, source: LazyArray, region: Region) -> None:
+        self._source, self._region = source, region
+        shape = tuple(s.stop - s.start for s in region)
+        self.shape: tuple[int, ...] = (*source.shape[:-3], *shape)
+        self.dtype: np.dtype[Any] = source.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        shifted = []
+        for part, outer, size in zip(key[-3:], self._region, self.shape[-3:], strict=True):
+            start, stop, step = part.indices(size)
+            shifted.append(slice(start + outer.start, stop + outer.start, step))
+        return self._source[(*key[:-3], *shifted)]
+
+
+def tuning(source: TunableMap, settings: RunSettings, region: Region, *, measure: bool) -> Work:
+    """Work that gives the `LiveCells` of a region with other settings after the network."""
+
+    def work(context: JobContext) -> LiveCells:
+        begin = time.perf_counter()
+        cells = live_cells(source, settings, region, measure=measure, context=context)
+        return replace(cells, seconds=time.perf_counter() - begin)
+
+    return work
+
+
+def live_cells(
+    source: TunableMap,
+    settings: RunSettings,
+    region: Region,
+    *,
+    measure: bool,
+    context: JobContext,
+) -> LiveCells:
+    """Tell the cells of a region apart by the very functions that a run uses."""
+    from cellseg_app.io.naming import free_result_names
+    from cellseg_app.io.open import open_volume
+    from cellseg_app.pipeline.cells_stage import Scene, find_cells
+    from cellseg_app.pipeline.workspace import Workspace
+    from cellseg_app.workers.runs import reporting
+
+    image = None if source.image is None else CroppedArray(source.image, region)
+    scene = Scene(CroppedArray(source.probability, region), image, source.spacing_um_zyx)
+    with scratch_folder() as folder:
+        names = free_result_names(folder, "live", model="map", when=datetime.now().astimezone())
+        found = find_cells(
+            scene,
+            _for_live(settings, source.foreground_class, measure=measure),
+            source.defaults,
+            names=names,
+            workspace=Workspace(folder, "live", "0"),
+            report=reporting(context),
+        )[0]
+        shape = tuple(s.stop - s.start for s in region)
+        labels = np.zeros(shape, np.uint32)
+        if found.labels_path is not None:
+            stored = open_volume(found.labels_path, allow_2d=True).data
+            labels = stored[tuple(slice(0, n) for n in shape)].astype(np.uint32, copy=True)
+    table = None if found.table is None else found.table.cells
+    return LiveCells(
+        labels, region, found.n_cells, found.class_index, found.threshold, table, seconds=0.0
+    )
+
+
+def _for_live(settings: RunSettings, foreground_class: int, *, measure: bool) -> RunSettings:
+    output = settings.output.model_copy(update={"format": "tif", "label_dtype": "uint32"})
+    threshold = settings.threshold
+    if not isinstance(threshold.class_choice, int):
+        threshold = threshold.model_copy(update={"class_choice": foreground_class})
+    enabled = measure and settings.statistics.enabled
+    statistics = settings.statistics.model_copy(update={"enabled": enabled})
+    return settings.model_copy(
+        update={"output": output, "threshold": threshold, "statistics": statistics}
+    )
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=f"cellseg-live-{os.getpid()}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

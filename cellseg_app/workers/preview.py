@@ -1,0 +1,155 @@
+"""A run on the visible crop only: same network, same scale, same functions, nothing kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.blocks import Region, grow, region_shape, relative_to, whole
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.workers.jobs import JobContext, Work
+from cellseg_app.workers.live import CroppedArray, LiveCells, TunableMap, live_cells, scratch_folder
+from cellseg_app.workers.runs import NetworkShelf, reporting
+
+if TYPE_CHECKING:
+    from cellseg_app.inference.session import NetworkSession
+    from cellseg_app.pipeline.reporting import Reporting
+
+# The crop is predicted with this much of its surroundings (voxels of the network's lattice).
+_SURROUNDINGS: Final = 12
+_MARGIN: Final = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """Cells of a crop, and the map they came from, to be tuned on."""
+
+    source: Path
+    region: Region
+    map: TunableMap
+    cells: LiveCells
+
+
+def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, region: Region) -> Work:
+    """Work that runs the network on a region of a volume; gives a `Preview`.
+
+    The intensity scale, the cell size and the arithmetic are those of the whole volume; only
+    cells at the border of the crop may come out differently in a full run.
+    """
+
+    def work(context: JobContext) -> Preview:
+        from cellseg_app.analysis.class_choice import foreground_class
+        from cellseg_app.pipeline.cells_stage import CellDefaults
+        from cellseg_app.pipeline.run_volume import RunRequest, prepare
+
+        loaded = shelf.network(settings.network)
+        report = reporting(context)
+        # The lattice of the volume is shown; isotropic results come with the full run.
+        size = settings.size.model_copy(update={"isotropic": False})
+        own = settings.model_copy(update={"size": size})
+        with scratch_folder() as folder:
+            request = RunRequest(source, folder, own, datetime.now().astimezone())
+            ready = prepare(request, loaded, report)
+            probability = _predict(ready.session, region, folder, report)
+        volume = ready.volume
+        image = CroppedArray(volume.data, region)
+        shown = _chosen_class(own, lambda: foreground_class(image, probability), probability)
+        source_map = TunableMap(
+            probability,
+            image,
+            volume.spacing_um_zyx,
+            CellDefaults.of(loaded.card),
+            foreground_class=shown,
+            origin_zyx=(region[0].start, region[1].start, region[2].start),
+        )
+        inside = whole(region_shape(region))
+        cells = live_cells(source_map, own, inside, measure=True, context=context)
+        return Preview(source, region, source_map, cells)
+
+    return work
+
+
+def _chosen_class(settings: RunSettings, find: Any, probability: npt.NDArray[Any]) -> int:  # noqa: ANN401
+    chosen = settings.threshold.class_choice
+    if isinstance(chosen, int):
+        return chosen
+    return int(find()) if probability.shape[0] > 1 else 0
+
+
+def _predict(
+    session: NetworkSession, region: Region, folder: Path, report: Reporting
+) -> npt.NDArray[np.float16]:
+    """Probability (C, Z, Y, X) of the region, on the volume's own lattice."""
+    from cellseg_app.inference.resample import ResampledArray
+    from cellseg_app.pipeline.network_stage import run_network
+    from cellseg_app.pipeline.workspace import Workspace
+
+    shape = session.volume_shape_zyx
+    net_shape = session.lattice.shape_zyx
+    net_region = grow(_on_lattice(region, shape, net_shape), (_SURROUNDINGS,) * 3, net_shape)
+    part = _part_of(session, net_region)
+    probability = run_network(part, Workspace(folder, "preview", "0"), report)
+    # Pasted into the frame of the whole lattice, so that voxel centres map as in a full run.
+    frame = _Framed(probability, net_region, net_shape)
+    on_volume = frame if net_shape == shape else ResampledArray(frame, shape)
+    classes = slice(0, probability.shape[0])
+    return np.array(on_volume[(classes, *region)], dtype=np.float16)
+
+
+def _part_of(session: NetworkSession, net_region: Region) -> NetworkSession:
+    from cellseg_app.inference.windows import window_grid
+
+    card, edge = session.card, max(session.grid.window_zyx)
+    part_shape = region_shape(net_region)
+    largest = -(-max(part_shape) // card.divisor) * card.divisor
+    window = edge if card.window_fixed else max(card.minimum, min(edge, largest))
+    grid = window_grid(
+        part_shape,
+        window,
+        session.overlap,
+        divisor=card.divisor,
+        margin=0 if card.cellseg3d_compatible else _MARGIN,
+        blend_sigma=card.blend_sigma,
+    )
+    lattice = replace(session.lattice, shape_zyx=part_shape)
+    return replace(
+        session, image=CroppedArray(session.image, net_region), lattice=lattice, grid=grid
+    )
+
+
+def _on_lattice(region: Region, shape: ShapeZYX, net_shape: ShapeZYX) -> Region:
+    z, y, x = (
+        slice(int(s.start * new / old), min(new, -(-s.stop * new // old)))
+        for s, old, new in zip(region, shape, net_shape, strict=True)
+    )
+    return z, y, x
+
+
+class _Framed:
+    """An array known in a region of a larger lattice; 0 elsewhere."""
+
+    def __init__(self, known: npt.NDArray[np.float16], region: Region, shape: ShapeZYX) -> None:
+        self._known, self._region = known, region
+        self.shape: tuple[int, ...] = (known.shape[0], *shape)
+        self.dtype: np.dtype[Any] = known.dtype
+        self.ndim = 4
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        z, y, x = (slice(*part.indices(n)) for part, n in zip(key[1:], self.shape[1:], strict=True))
+        asked: Region = (z, y, x)
+        result = np.zeros((self.shape[0], *region_shape(asked)), self.dtype)
+        common = [
+            slice(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(asked, self._region, strict=True)
+        ]
+        if all(s.stop > s.start for s in common):
+            inner: Region = (common[0], common[1], common[2])
+            target, origin = relative_to(inner, asked), relative_to(inner, self._region)
+            result[(slice(None), *target)] = self._known[(slice(None), *origin)]
+        return result[key[0]]

@@ -1,0 +1,124 @@
+"""Results of a run, opened for the window without reading their voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cellseg_app.core.errors import UserError
+from cellseg_app.core.volume import LazyArray, SpacingZYX
+from cellseg_app.io.open import open_volume
+from cellseg_app.io.run_record import RunRecord, read_record
+from cellseg_app.io.table import read_table
+from cellseg_app.workers.jobs import JobContext, Work
+from cellseg_app.workers.live import TunableMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedResult:
+    """A run's files.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X); None if the run told no cells apart.
+    probability
+        (C, Z, Y, X); None if the run did not save it, or it is gone.
+    table
+        One row per cell; None if nothing was measured.
+    map
+        The probability with what tuning needs; None where there is no probability.
+    """
+
+    record_path: Path
+    record: RunRecord
+    labels: LazyArray | None
+    probability: LazyArray | None
+    table: pd.DataFrame | None
+    spacing_um_zyx: SpacingZYX | None
+    map: TunableMap | None
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes of the probability map."""
+        return 1 if self.probability is None else self.probability.shape[0]
+
+    @property
+    def foreground_class(self) -> int:
+        """The class the labels were made from."""
+        used = self.record.used.foreground_class
+        return used if isinstance(used, int) else 0
+
+
+def load_result(record_path: Path) -> LoadedResult:
+    """Open the files of a record; those that are gone are None.
+
+    Raises
+    ------
+    InputError
+        The record cannot be read, or a file of it is damaged.
+    """
+    from cellseg_app.pipeline.image_files import open_probability
+
+    record = read_record(record_path)
+    folder, files = record_path.parent, record.files
+    labels = probability = table = None
+    spacing = record.input.spacing_um_zyx
+    if files.labels and (folder / files.labels).exists():
+        volume = open_volume(folder / files.labels, allow_2d=True)
+        labels, spacing = volume.data, volume.spacing_um_zyx
+    if files.probability and (folder / files.probability).exists():
+        probability, spacing = open_probability(folder / files.probability)
+    if files.table and (folder / files.table).exists():
+        table = read_table(folder / files.table)
+    tunable = None
+    if probability is not None:
+        tunable = _tunable(record_path, record, probability, spacing)
+    return LoadedResult(record_path, record, labels, probability, table, spacing, tunable)
+
+
+def _tunable(
+    record_path: Path, record: RunRecord, probability: LazyArray, spacing: SpacingZYX | None
+) -> TunableMap:
+    from cellseg_app.pipeline.resegment import find_probability
+
+    used = record.used.foreground_class
+    return TunableMap(
+        probability,
+        _image(record, probability),
+        spacing,
+        find_probability(record_path).defaults,
+        foreground_class=used if isinstance(used, int) else 0,
+    )
+
+
+def _image(record: RunRecord, probability: LazyArray) -> LazyArray | None:
+    """The volume on the lattice of its map; None if it cannot be opened any more."""
+    from cellseg_app.inference.resample import ResampledArray
+
+    try:
+        data = open_volume(Path(record.input.path), record.settings.data).data
+    except UserError:
+        return None
+    z, y, x = probability.shape[-3:]
+    return data if tuple(data.shape) == (z, y, x) else ResampledArray(data, (z, y, x))
+
+
+def loading_result(record_path: Path) -> Work:
+    """Work that gives a `LoadedResult`."""
+    return lambda _context: load_result(record_path)
+
+
+def loading_results(record_paths: list[Path]) -> Work:
+    """Work that gives a list of `LoadedResult`, for results side by side."""
+
+    def work(context: JobContext) -> list[LoadedResult]:
+        loaded = []
+        for path in record_paths:
+            context.cancel.raise_if_cancelled()
+            loaded.append(load_result(path))
+        return loaded
+
+    return work
