@@ -5,6 +5,7 @@ Version 0.5 (Zarr format 3); on Python 3.10, whose zarr ends at format 2, versio
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -264,11 +265,12 @@ def _mean(part: npt.NDArray[Any], step: tuple[int, int, int]) -> npt.NDArray[Any
     lead = part.ndim - 3
     short = [-n % s for n, s in zip(part.shape[-3:], step, strict=True)]
     padded = np.pad(part, [(0, 0)] * lead + [(0, n) for n in short], mode="edge")
-    shape = list(part.shape[:lead])
-    for n, s in zip(padded.shape[-3:], step, strict=True):
-        shape += [n // s, s]
-    inner = tuple(range(lead + 1, len(shape), 2))
-    mean = padded.reshape(shape).mean(axis=inner, dtype=np.float64)
+    wide = np.dtype(np.float32 if part.dtype.itemsize <= 2 or part.dtype == "f4" else np.float64)
+    shape = [n // s for n, s in zip(padded.shape[-3:], step, strict=True)]
+    mean: npt.NDArray[Any] = np.zeros((*part.shape[:lead], *shape), wide)
+    for z, y, x in itertools.product(*(range(s) for s in step)):
+        mean += padded[..., z :: step[0], y :: step[1], x :: step[2]]
+    mean /= math.prod(step)
     if part.dtype.kind in "iu":
         mean = np.rint(mean)
     cast: npt.NDArray[Any] = mean.astype(part.dtype)

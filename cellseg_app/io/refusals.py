@@ -11,15 +11,15 @@ import tifffile
 from cellseg_app.core.errors import InputError
 
 # What tifffile, imagecodecs, zarr and NumPy raise over damaged files, or their errors' bases.
+# AttributeError is not among them: it means a library changed, which is a bug of ours.
 BROKEN_FILE_ERRORS = (
     tifffile.TiffFileError,
     RuntimeError,
     ValueError,
     TypeError,
     LookupError,
-    OverflowError,
+    ArithmeticError,
     AssertionError,
-    AttributeError,
     EOFError,
     struct.error,
     zlib.error,

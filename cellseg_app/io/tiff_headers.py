@@ -57,6 +57,9 @@ class _Chain:
     def next_after(self, offset: int) -> int:
         self._file.seek(offset)
         (n_tags,) = self._count.unpack(self._file.read(self._count.size))
+        if n_tags * self._tag.size > self._file.size:
+            msg = "the header is longer than the file"
+            raise EOFError(msg)
         tags = self._file.read(n_tags * self._tag.size)
         (following,) = self._offset.unpack(self._file.read(self._offset.size))
         for code, kind, count, value in self._tag.iter_unpack(tags):

@@ -123,12 +123,11 @@ class SegmentedPlane:
         self._jpeg = {"jpegtables": page.jpegtables, "jpegheader": page.keyframe.jpegheader}
 
     def read(self, key: tuple[slice, ...]) -> npt.NDArray[Any]:
-        shaped = self._keyframe.shaped
-        box = _five(key, self._keyframe.axes, shaped)
+        box = _five(key, self._keyframe.axes, self._keyframe.shaped)
         bounds = [(s.start, s.stop) for s in box]
         shape = tuple(stop - start for start, stop in bounds)
-        out = np.full(shape, self._keyframe.nodata, self._keyframe.dtype)
         try:
+            out = np.full(shape, self._keyframe.nodata, self._keyframe.dtype)
             with self._path.open("rb") as file:
                 for index, corner, size in self._segments_in(bounds):
                     part = self._segment(file, index)

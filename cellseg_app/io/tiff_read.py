@@ -72,8 +72,9 @@ def _describe(tif: tifffile.TiffFile, path: Path, level: int) -> StoredImage:
     refuse_missing_headers(tif, path)
     if not len(tif.pages):
         raise InputError("It holds no image.", "Copy or export it again.", path=path)
-    index = _main_series(tif.series)
-    base = tif.series[index]
+    all_series = _unsqueezed(tif)
+    index = _main_series(all_series)
+    base = all_series[index]
     if level >= len(base.levels):
         raise InputError(
             f"There is no resolution level {level}; the file has {len(base.levels)}.",
@@ -82,8 +83,8 @@ def _describe(tif: tifffile.TiffFile, path: Path, level: int) -> StoredImage:
         )
     series = base.levels[level]
     notes = []
-    if len(tif.series) > 1:
-        notes.append(f"The file holds {len(tif.series)} images; number {index} was taken.")
+    if len(all_series) > 1:
+        notes.append(f"The file holds {len(all_series)} images; number {index} was taken.")
     array, axes = _array(tif, series, path)
     size = _of_level(stated_voxel_size(tif, index), base, series)
     return StoredImage(
@@ -98,6 +99,20 @@ def _describe(tif: tifffile.TiffFile, path: Path, level: int) -> StoredImage:
     )
 
 
+def _unsqueezed(tif: tifffile.TiffFile) -> Sequence[tifffile.TiffPageSeries]:
+    """The images of the file; tifffile wants to know since 2026.5 whether to keep axes of one."""
+    found: Any = tif.series
+    series: Sequence[tifffile.TiffPageSeries] = found(squeeze=False) if callable(found) else found
+    return series
+
+
+def _full(series: tifffile.TiffPageSeries) -> tuple[tuple[int, ...], str]:
+    """Shape and axes of an image with axes of one element."""
+    if hasattr(series, "get_shape"):
+        return tuple(series.get_shape(False)), series.get_axes(False)
+    return tuple(series.shape), series.axes
+
+
 def _main_series(series: Sequence[tifffile.TiffPageSeries]) -> int:
     """The first image with more than one plane, so that previews before it are passed over."""
     for index, one in enumerate(series):
@@ -109,7 +124,7 @@ def _main_series(series: Sequence[tifffile.TiffPageSeries]) -> int:
 def _array(
     tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path
 ) -> tuple[PlaneStack, str]:
-    shape, axes = tuple(series.get_shape(False)), series.get_axes(False)
+    shape, axes = _full(series)
     keyframe = series.keyframe
     if series.dtype is None or keyframe.dtype is None:
         raise InputError("Its voxel type is not known.", "Save it as 8, 16 or 32 bit.", path=path)
@@ -117,6 +132,9 @@ def _array(
     lead_shape, plane_shape = shape[:n_lead], tuple(keyframe.shape)
     # Axes of one element, such as ImageJ's S, may be in the series but not in the page.
     plane_axes = axes[n_lead:] if shape[n_lead:] == plane_shape else keyframe.axes
+    if len(keyframe.axes) != len(plane_shape) or len(plane_axes) != len(plane_shape):
+        msg = f"planes of shape {plane_shape} with axes {keyframe.axes}"
+        raise ValueError(msg)
     n_planes = math.prod(lead_shape)
     planes = _planes(tif, series, path, n_planes)
     if len(planes) < n_planes:
@@ -159,7 +177,11 @@ def _planes(
         shape = tuple(keyframe.shape)
         return RawPlanes(path, offset, shape=shape, dtype=stored_dtype, n=n_planes)
     cache = SegmentCache()
-    return [page_plane(series[i], path, i, cache=cache) for i in range(len(series))]
+    pages = [series[i] for i in range(len(series))]
+    if any(page is not None and page.keyframe.axes != keyframe.axes for page in pages):
+        msg = "its planes differ in their axes"
+        raise ValueError(msg)
+    return [page_plane(page, path, i, cache=cache) for i, page in enumerate(pages)]
 
 
 def page_plane(
@@ -198,8 +220,9 @@ def _of_level(
     """The voxel size of a coarser level of a pyramid."""
     if series is base:
         return size
-    full = dict(zip(base.get_axes(False), base.get_shape(False), strict=True))
-    small = dict(zip(series.get_axes(False), series.get_shape(False), strict=True))
+    (full_shape, full_axes), (small_shape, small_axes) = _full(base), _full(series)
+    full = dict(zip(full_axes, full_shape, strict=True))
+    small = dict(zip(small_axes, small_shape, strict=True))
     factors = {axis: full.get(axis, 1) / small.get(axis, 1) for axis in "ZYX"}
     z, y, x = (
         None if um is None else um * factors[axis]
