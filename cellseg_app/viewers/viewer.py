@@ -207,7 +207,7 @@ class Viewer(QWidget):
         self.state.events.mode.connect(self._on_mode_changed)
         self.state.events.cursor_zyx.connect(self._on_cursor_changed)
         self.state.events.class_index.connect(self._on_class_changed)
-        self.ortho.detail_changed.connect(self._on_detail_changed)
+        self.survey.n_bytes, self.survey.max_size = self.ortho.space.detail
         self._on_mode_changed(self.state.mode)
 
     def _scale(self) -> SpacingZYX:
@@ -275,11 +275,6 @@ class Viewer(QWidget):
     def _on_overview(self, overview: Overview) -> None:
         self.reader.overviews[overview.layer.key, overview.class_index] = overview
         self.ortho.set_overview(overview)
-
-    @Slot()
-    def _on_detail_changed(self) -> None:
-        self.survey.n_bytes, self.survey.max_size = self.ortho.detail
-        self._survey(self._layers)
 
     def _on_mode_changed(self, mode: Mode) -> None:
         self._pages.setCurrentWidget(self.grid if mode == "grid" else self.ortho)

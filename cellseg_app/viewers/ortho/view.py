@@ -29,7 +29,6 @@ class OrthoView(QWidget):
 
     hovered = Signal(str, object)
     clicked = Signal(str, object)
-    detail_changed = Signal()
 
     def __init__(self, state: ViewState, reader: SliceReader, *, parent: QWidget) -> None:
         super().__init__(parent)
@@ -45,14 +44,8 @@ class OrthoView(QWidget):
         self.panes["yz"].maximize_asked.connect(self._on_yz_asked)
         self.panes["xz"].maximize_asked.connect(self._on_xz_asked)
         self.space.maximize_asked.connect(self._on_space_asked)
-        self.space.detail_changed.connect(self.detail_changed)
         state.events.maximized.connect(self._on_maximized)
         self.set_layers(())
-
-    @property
-    def detail(self) -> tuple[int, int]:
-        """Bytes and longest axis of what 3D can show."""
-        return self.space.detail
 
     def set_layers(self, layers: Sequence[Layer]) -> None:
         """Show layers in all panes; the first gives the cursor its voxels."""

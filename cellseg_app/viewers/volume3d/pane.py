@@ -2,28 +2,205 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QImage, QPalette
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from cellseg_app.core.volume import SpacingZYX
-from cellseg_app.state.display import Layer, ViewState
+from cellseg_app.core.volume import ShapeZYX, SpacingZYX
+from cellseg_app.state.display import UNKNOWN_SPACING, Layer, LayerLook, SpaceLook, ViewState
+from cellseg_app.state.slicing import cursor_um
 from cellseg_app.viewers.colors import LabelColors
+from cellseg_app.viewers.ortho.overlays import BACKGROUND
 from cellseg_app.viewers.overview import Overview
+from cellseg_app.viewers.survey import SMALL_BUDGET, UNLIMITED_SIZE
+from cellseg_app.viewers.volume3d.capability import OpenGLReport, probe_opengl
+from cellseg_app.viewers.volume3d.controls import SpaceControls
+
+if TYPE_CHECKING:
+    from cellseg_app.viewers.volume3d.feeder import SceneFeeder
+    from cellseg_app.viewers.volume3d.scene import SpaceScene
 
 
 class SpacePane(QWidget):
+    """Shows overviews in 3D. The state says how; layers come when their overview is read.
+
+    Parameters
+    ----------
+    state
+        What is shown.
+    parent
+        Owner, as Qt has it.
+    report
+        What the graphics driver offers; asked for if not given.
+    """
+
     maximize_asked = Signal()
-    detail_changed = Signal()
 
-    def __init__(self, state: ViewState, parent: QWidget) -> None:
+    def __init__(
+        self, state: ViewState, parent: QWidget | None = None, *, report: OpenGLReport | None = None
+    ) -> None:
         super().__init__(parent)
-        self.detail = (1 << 25, 2048)
+        self._state = state
+        self.report = report or probe_opengl()
+        self._layers: tuple[Layer, ...] = ()
+        self._overviews: dict[str, Overview] = {}
+        self._colors = LabelColors()
+        self.scene: SpaceScene | None = None
+        self._feeder: SceneFeeder | None = None
+        self.setMinimumSize(60, 60)
+        self.setAccessibleName("Volume in 3D")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self.controls = SpaceControls(state, self)
+        self.controls.maximize_asked.connect(self.maximize_asked)
+        self.controls.fit_asked.connect(self.fit)
+        column.addWidget(self.controls)
+        if self.report.problem:
+            column.addWidget(self._message(self.report.problem), 1)
+            self.controls.set_available(False)
+        else:
+            self._make_scene(column)
 
-    def set_layers(self, layers: Sequence[Layer]) -> None: ...
-    def set_overview(self, overview: Overview) -> None: ...
-    def set_colors(self, colors: LabelColors) -> None: ...
-    def set_box(self, b: tuple[SpacingZYX, SpacingZYX] | None) -> None: ...
-    def fit(self) -> None: ...
-    def shutdown(self) -> None: ...
+    @property
+    def detail(self) -> tuple[int, int]:
+        """Bytes and longest axis of an overview that 3D can show."""
+        if self.report.problem:
+            return SMALL_BUDGET, UNLIMITED_SIZE
+        return self.report.n_bytes, self.report.max_size
+
+    def set_layers(self, layers: Sequence[Layer]) -> None:
+        """Take out what is shown no longer; new layers come by `set_overview`."""
+        gone = [layer for layer in self._layers if layer not in layers]
+        self._layers = tuple(layers)
+        keys = {layer.key for layer in layers}
+        for layer in gone:
+            self._overviews.pop(layer.key, None)
+            if self._feeder is not None and layer.key not in keys:
+                self._feeder.forget(layer.key)
+        if self.scene is not None:
+            size = _extent_um(self._layers)
+            if size is not None:
+                self.scene.set_size(size)
+        self._write_badge()
+
+    def set_overview(self, overview: Overview) -> None:
+        """Show a layer at this resolution."""
+        if overview.layer not in self._layers:
+            return
+        self._overviews[overview.layer.key] = overview
+        if self._feeder is not None:
+            self._feeder.show(overview, self._colors)
+            if overview.layer.kind == "labels":
+                self._on_highlighted(self._state.highlighted)
+        self._write_badge()
+
+    def set_colors(self, colors: LabelColors) -> None:
+        """Colour labels differently."""
+        self._colors = colors
+        if self._feeder is None:
+            return
+        for overview in self._overviews.values():
+            if overview.layer.kind == "labels":
+                self._feeder.show(overview, colors)
+
+    def set_box(self, box_um: tuple[SpacingZYX, SpacingZYX] | None) -> None:
+        """Frame the part a preview is computed of."""
+        if self.scene is not None:
+            self.scene.set_box(box_um)
+
+    def fit(self) -> None:
+        """Show the whole volume."""
+        if self.scene is not None:
+            self.scene.fit()
+
+    def picture(self) -> QImage | None:
+        """The scene without controls; None without OpenGL."""
+        if self.scene is None:
+            return None
+        pixels = np.ascontiguousarray(self.scene.picture())
+        height, width, _ = pixels.shape
+        image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
+        return image.copy()
+
+    def shutdown(self) -> None:
+        """Listen to the state no longer; free the graphics card."""
+        self.controls.close_events()
+        if self.scene is None or self._feeder is None:
+            return
+        for name, slot in self._slots().items():
+            self._state.events[name].disconnect(slot)
+        self._feeder.close()
+        self.scene.close()
+        self.scene = self._feeder = None
+
+    def _make_scene(self, column: QVBoxLayout) -> None:
+        # vispy takes a second to load: only where it is of use.
+        from cellseg_app.viewers.volume3d.feeder import SceneFeeder
+        from cellseg_app.viewers.volume3d.scene import SpaceScene
+
+        self.scene = SpaceScene(self, coarse_steps=self.report.is_software)
+        self._feeder = SceneFeeder(self.scene, self._looks, self)
+        self.scene.widget.setAccessibleName("Volume in 3D")
+        self.scene.widget.setMinimumSize(40, 40)
+        column.addWidget(self.scene.widget, 1)
+        for name, slot in self._slots().items():
+            self._state.events[name].connect(slot)
+
+    def _slots(self) -> dict[str, Callable[..., None]]:
+        return {
+            "looks": self._on_looks,
+            "space": self._on_space,
+            "cursor_zyx": self._on_cursor,
+            "highlighted": self._on_highlighted,
+        }
+
+    def _looks(self) -> dict[str, LayerLook]:
+        return dict(self._state.looks)
+
+    def _on_looks(self, looks: dict[str, LayerLook], before: dict[str, LayerLook]) -> None:
+        if self.scene is not None:
+            for key, look in looks.items():
+                if look != before.get(key):
+                    self.scene.set_look(key, look)
+
+    def _on_space(self, space: SpaceLook) -> None:
+        if self.scene is not None:
+            self.scene.set_space(space, self._looks())
+
+    def _on_cursor(self, _: ShapeZYX) -> None:
+        if self.scene is not None:
+            scale = self._layers[0].scale_zyx if self._layers else UNKNOWN_SPACING
+            self.scene.set_cursor(cursor_um(self._state, scale))
+
+    def _on_highlighted(self, label_id: int | None) -> None:
+        labels = [o for o in self._overviews.values() if o.layer.kind == "labels"]
+        if self._feeder is not None:
+            self._feeder.mesh(labels[-1] if labels else None, label_id)
+
+    def _write_badge(self) -> None:
+        coarsest = max(self._overviews.values(), key=lambda o: max(o.step_zyx), default=None)
+        self.controls.set_badge("" if coarsest is None else coarsest.badge)
+
+    def _message(self, text: str) -> QLabel:
+        label = QLabel(text, self)
+        label.setWordWrap(True)
+        label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        label.setMargin(24)
+        palette = label.palette()
+        palette.setColor(QPalette.ColorRole.Window, BACKGROUND)
+        palette.setColor(QPalette.ColorRole.WindowText, Qt.GlobalColor.white)
+        label.setPalette(palette)
+        label.setAutoFillBackground(True)
+        return label
+
+
+def _extent_um(layers: Sequence[Layer]) -> SpacingZYX | None:
+    if not layers:
+        return None
+    z, y, x = (n * s for n, s in zip(layers[0].shape_zyx, layers[0].scale_zyx, strict=True))
+    return z, y, x

@@ -1,0 +1,268 @@
+"""The 3D scene: volumes, their frame, the crosshair, the chosen cell. Lengths in µm, X Y Z."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtWidgets import QWidget
+from vispy import scene
+from vispy.color import Colormap
+from vispy.visuals.transforms import STTransform
+
+from cellseg_app.core.volume import SpacingZYX
+from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
+from cellseg_app.viewers.colors import LabelColors, rgb_of
+from cellseg_app.viewers.volume3d.prepare import CellMesh, VolumeTexture
+from cellseg_app.viewers.volume3d.visuals import ImageVolume, LabelVolume
+
+_BACKGROUND: Final = "#0b0c0e"
+_FRAME: Final = (0.55, 0.58, 0.62, 0.7)
+_CROSSHAIR: Final = (1.0, 0.84, 0.31, 0.8)
+_PREVIEW_BOX: Final = (1.0, 0.62, 0.26, 1.0)
+_MESH: Final = (1.0, 1.0, 1.0, 1.0)
+_N_COLORS: Final = 128
+# Edges of a box by its corners, counted in binary as x, y, z.
+_EDGES: Final = np.array(
+    [(a, a | bit) for bit in (1, 2, 4) for a in range(8) if not a & bit], np.uint32
+)
+
+
+@dataclass(slots=True, eq=False)
+class _Shown:
+    layer: Layer
+    node: Any
+    texture: VolumeTexture
+    ready: bool = False
+
+
+class SpaceScene:
+    """A vispy canvas and what is in it.
+
+    Parameters
+    ----------
+    parent
+        Widget that holds the canvas.
+    coarse_steps
+        Take larger steps along the rays, where the processor draws.
+    """
+
+    def __init__(self, parent: QWidget, *, coarse_steps: bool) -> None:
+        self._step = 1.6 if coarse_steps else 0.7
+        self.canvas = scene.SceneCanvas(
+            app="pyside6", parent=parent, bgcolor=_BACKGROUND, show=False, create_native=True
+        )
+        self.view = self.canvas.central_widget.add_view()
+        self._size_um: SpacingZYX = (1.0, 1.0, 1.0)
+        self._shown: dict[str, _Shown] = {}
+        self._space = SpaceLook()
+        self._frame = self._lines(_FRAME)
+        self._cross = self._lines(_CROSSHAIR)
+        self._box = self._lines(_PREVIEW_BOX, width=2)
+        self._mesh = scene.visuals.Mesh(parent=self.view.scene, shading="smooth", color=_MESH)
+        self._mesh.visible = False
+        self._mesh.order = 2
+        self._camera_kind: CameraKind | None = None
+        self.set_camera("turntable")
+
+    @property
+    def widget(self) -> QWidget:
+        """The canvas, to be put into a layout."""
+        native: QWidget = self.canvas.native
+        return native
+
+    # ---- Volumes ----
+
+    def begin(self, layer: Layer, texture: VolumeTexture, colors: LabelColors) -> None:
+        """Make room for a layer; it shows when `finish` is called."""
+        self.remove(layer.key)
+        first = np.zeros((2, 2, 2), texture.data.dtype)
+        if layer.kind == "labels":
+            node = LabelVolume(first, clim=(0, 255), method="labels", interpolation="nearest",
+                               texture_format=first.dtype, parent=self.view.scene)  # fmt: skip
+            node.set_colors(colors.rgba())
+            node.set_voxel_size(texture.voxel_um_zyx[::-1])
+            node.set_gl_state("translucent", depth_test=True, cull_face=False)
+        else:
+            node = ImageVolume(first, clim=texture.clims(None), method="mip",
+                               texture_format=first.dtype, parent=self.view.scene)  # fmt: skip
+        node.allocate(texture.data.shape)
+        node.relative_step_size = self._step
+        node.transform = STTransform(
+            scale=texture.voxel_um_zyx[::-1], translate=texture.first_um_zyx[::-1]
+        )
+        node.visible = False
+        self._shown[layer.key] = _Shown(layer, node, texture)
+
+    def fill(self, layer_key: str, first_plane: int, slab: npt.NDArray[Any]) -> None:
+        """Send some planes of a layer to the card."""
+        shown = self._shown.get(layer_key)
+        if shown is not None:
+            self.canvas.set_current()
+            shown.node.fill(first_plane, slab)
+            shown.node.send(self.canvas.context)
+
+    def finish(self, layer_key: str, look: LayerLook) -> None:
+        """Show a layer that was filled."""
+        shown = self._shown.get(layer_key)
+        if shown is not None:
+            shown.ready = True
+            self.set_look(layer_key, look)
+
+    def remove(self, layer_key: str) -> None:
+        """Take a layer out."""
+        shown = self._shown.pop(layer_key, None)
+        if shown is not None:
+            shown.node.parent = None
+
+    def set_look(self, layer_key: str, look: LayerLook) -> None:
+        """Show a layer by its look and the look of the space."""
+        shown = self._shown.get(layer_key)
+        if shown is None:
+            return
+        node = shown.node
+        node.visible = shown.ready and look.visible and look.opacity > 0
+        node.opacity = look.opacity
+        if shown.layer.kind == "labels":
+            # Labels are for telling cells apart: seen through each other they would not.
+            node.opacity = max(look.opacity, 0.9)
+            node.order = 0
+        else:
+            self._set_image_look(shown, look)
+        self._set_clip(node)
+        self.canvas.update()
+
+    def set_space(self, space: SpaceLook, looks: dict[str, LayerLook]) -> None:
+        """Change method, camera or clipping plane."""
+        self._space = space
+        self.set_camera(space.camera)
+        for key in self._shown:
+            if key in looks:
+                self.set_look(key, looks[key])
+
+    def set_colors(self, colors: LabelColors) -> None:
+        """Colour label volumes by another table; their numbers may have to be made anew."""
+        for shown in self._shown.values():
+            if shown.layer.kind == "labels":
+                shown.node.set_colors(colors.rgba())
+        self.canvas.update()
+
+    # ---- Marks ----
+
+    def set_size(self, size_um: SpacingZYX) -> None:
+        """Frame the volume."""
+        self._size_um = size_um
+        self._set_box(self._frame, (0.0, 0.0, 0.0), size_um)
+        self.canvas.update()
+
+    def set_box(self, box_um: tuple[SpacingZYX, SpacingZYX] | None) -> None:
+        """Frame the part a preview is computed of."""
+        self._box.visible = box_um is not None
+        if box_um is not None:
+            self._set_box(self._box, *box_um)
+        self.canvas.update()
+
+    def set_cursor(self, point_um: SpacingZYX) -> None:
+        """Cross three lines where the panes cut."""
+        at, size = np.array(point_um[::-1]), np.array(self._size_um[::-1])
+        ends = np.repeat(at[None], 6, axis=0)
+        for axis in range(3):
+            ends[2 * axis, axis], ends[2 * axis + 1, axis] = 0, size[axis]
+        self._cross.set_data(ends.astype(np.float32), connect="segments")
+        self._cross.visible = True
+        self.canvas.update()
+
+    def set_mesh(self, mesh: CellMesh | None) -> None:
+        """Show the surface of the chosen cell."""
+        self._mesh.visible = mesh is not None
+        if mesh is not None:
+            self._mesh.set_data(mesh.vertices_um_xyz, mesh.faces, color=_MESH)
+        self.canvas.update()
+
+    # ---- Camera ----
+
+    def set_camera(self, kind: CameraKind) -> None:
+        """Turn about an upright axis, or freely."""
+        if kind == self._camera_kind:
+            return
+        self._camera_kind = kind
+        # Y points down in microscopy and Z away from the eye: turned so, nothing is mirrored.
+        if kind == "turntable":
+            camera = scene.TurntableCamera(fov=30, elevation=25, azimuth=-35, up="-y")
+        else:
+            camera = scene.ArcballCamera(fov=30, up="-y")
+        self.view.camera = camera
+        self.fit()
+
+    def fit(self) -> None:
+        """Show the whole volume."""
+        z, y, x = self._size_um
+        self.view.camera.set_range(x=(0, x), y=(0, y), z=(0, z), margin=0.02)
+        self.canvas.update()
+
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """The scene as it is, (rows, columns, RGBA)."""
+        pixels: npt.NDArray[np.uint8] = self.canvas.render(alpha=True)
+        return pixels
+
+    def close(self) -> None:
+        """Free what the card holds."""
+        for key in list(self._shown):
+            self.remove(key)
+        self.canvas.close()
+
+    # ---- Private ----
+
+    def _set_image_look(self, shown: _Shown, look: LayerLook) -> None:
+        node, space = shown.node, self._space
+        if node.method != space.method:
+            node.method = space.method
+        # The order decides what lies over what; light of an image adds to what lies behind.
+        node.order = 1
+        if space.method == "mip":
+            node.set_gl_state(depth_test=False, blend=True, cull_face=False,
+                              blend_func=("src_alpha", "one"))  # fmt: skip
+        else:
+            node.set_gl_state("translucent", depth_test=space.method == "iso", cull_face=False)
+        node.cmap = _colormap(look.colormap, fading=space.method == "translucent")
+        node.gamma = look.gamma
+        low, high = shown.texture.clims(look.clims)
+        node.clim = (low, high)
+        node.threshold = shown.texture.normalized(low + space.iso_level * (high - low))
+
+    def _set_clip(self, node: Any) -> None:  # noqa: ANN401
+        space = self._space
+        if space.clip_axis is None:
+            planes = np.empty((0, 2, 3))
+        else:
+            axis = 2 - space.clip_axis
+            place, normal = np.zeros(3), np.zeros(3)
+            place[axis] = space.clip_fraction * self._size_um[space.clip_axis]
+            normal[axis] = -1.0 if space.clip_flipped else 1.0
+            planes = np.array([[place, normal]])
+        if not np.array_equal(planes, node.clipping_planes):
+            node.clipping_planes = planes
+
+    def _lines(self, color: tuple[float, ...], *, width: float = 1) -> Any:  # noqa: ANN401
+        lines = scene.visuals.Line(np.zeros((2, 3), np.float32), color=color, width=width,
+                                   connect="segments", parent=self.view.scene)  # fmt: skip
+        lines.visible = False
+        lines.order = 3
+        return lines
+
+    def _set_box(self, lines: Any, low: SpacingZYX, high: SpacingZYX) -> None:  # noqa: ANN401
+        ends = np.array([low[::-1], high[::-1]], np.float32)
+        corners = np.array([[ends[n >> axis & 1, axis] for axis in range(3)] for n in range(8)])
+        lines.set_data(corners[_EDGES.ravel()], connect="segments")
+        lines.visible = True
+
+
+def _colormap(name: str, *, fading: bool) -> Colormap:
+    rgba = np.ones((_N_COLORS, 4))
+    rgba[:, :3] = rgb_of(name, _N_COLORS)
+    if fading:
+        # Squared, or haze of the background would hide what lies in it.
+        rgba[:, 3] = np.linspace(0, 1, _N_COLORS) ** 2 * 0.5
+    return Colormap(rgba)
