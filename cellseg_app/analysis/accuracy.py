@@ -253,7 +253,9 @@ def _pairs(count: Counts | npt.NDArray[np.float64]) -> float:
 
 
 def _as_points(points: Points) -> npt.NDArray[np.float64]:
-    array = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
-    if array.size and array.shape[1] != 3:
-        raise InputError(f"Points need 3 coordinates z, y, x, not {array.shape[1]}.")
-    return array.reshape(-1, 3)
+    array = np.asarray(points, dtype=np.float64)
+    if not array.size:
+        return np.zeros((0, 3))
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise InputError(f"Points need 3 coordinates z, y, x; got an array of {array.shape}.")
+    return array

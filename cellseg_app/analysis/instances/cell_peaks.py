@@ -40,7 +40,33 @@ class _Found:
 def segment(job: InstanceJob) -> InstanceResult:
     """Cells are the summits that a deep enough pass parts from every higher one.
 
-    TODO docstring
+    1. Landscape over the foreground (`probability > threshold`), slightly smoothed: the map itself
+       above the threshold if it rises towards the centre of cells, as our networks' maps do; the
+       distance to the background, true to the voxel size, if it is nearly constant inside
+       (`choose_landscape`).
+    2. Basins of all summits and the passes between them (`basins`, `basin_graph`).
+    3. Two summits are one cell unless the pass between them lies lower than (1 − `seed_depth`) of
+       the lower one.
+    4. Cells smaller than `min_size_voxels`, or than a fortieth of the typical cell, are dropped.
+
+    Why it parts touching cells better than the other three: a fixed seed threshold (watershed) is
+    too low for bright cells, whose summits then stay joined, and too high for dim ones, which get
+    no seed; one smoothing scale (Voronoi-Otsu) splits cells larger than it and swallows smaller
+    ones; connected components cannot part at all. Here the height of a pass is judged against the
+    summits it joins, so that a cell may be dim or bright, small or large, and smoothing only has
+    to remove noise. Boundaries follow the valleys of the map instead of running midway between
+    seeds. And where the map says nothing (a plateau), the shape does.
+
+    On simulated touching and overlapping ellipsoids (tests/benchmarks/touching_cells.py: seven
+    scenes, radii from 2.5 to 20 voxels, one with Z steps of 3), mean F1 at IoU 0.5 with the
+    defaults, beside the others with the best of four settings per scene:
+
+    ==================  ==========  ============  =========  ==========
+    map                 cell peaks  Voronoi-Otsu  watershed  components
+    ==================  ==========  ============  =========  ==========
+    centre-peaked            0.989         0.898      0.948       0.082
+    foreground               0.959         0.805      0.197       0.067
+    ==================  ==========  ============  =========  ==========
     """
     options = job.options
     threshold = _THRESHOLD if job.threshold is None else job.threshold
