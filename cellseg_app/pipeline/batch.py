@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -146,23 +147,31 @@ def write_batch_tables(
 ) -> dict[str, Path]:
     """Write the tables over all volumes; returns their paths by kind."""
     read = [(path, read_record(path)) for path in records]
+    inputs = _told_apart([Path(record.input.path) for _, record in read])
     files: dict[str, Path] = {}
-    tables = [(_file_name(r), path.parent / r.files.table) for path, r in read if r.files.table]
+    tables = [
+        (name, path.parent / record.files.table)
+        for name, (path, record) in zip(inputs, read, strict=True)
+        if record.files.table
+    ]
     if tables:
         target = free_path(folder / "objects_all.csv")
         files["objects_all"] = write_objects_all(target, tables)
     if read:
         target = free_path(folder / "summary.csv")
-        files["summary"] = write_summary(target, [_summary_row(record) for _, record in read])
+        files["summary"] = write_summary(
+            target,
+            [_summary_row(name, record) for name, (_, record) in zip(inputs, read, strict=True)],
+        )
     if failures:
         target = free_path(folder / "errors.csv")
         files["errors"] = write_errors(target, failures)
     return files
 
 
-def _summary_row(record: RunRecord) -> dict[str, Any]:
+def _summary_row(name: str, record: RunRecord) -> dict[str, Any]:
     return {
-        "file": _file_name(record),
+        "file": name,
         "network": record.network.name,
         "n_cells": record.n_cells,
         "threshold": record.used.threshold,
@@ -171,8 +180,13 @@ def _summary_row(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _file_name(record: RunRecord) -> str:
-    return Path(record.input.path).name
+def _told_apart(paths: Sequence[Path]) -> list[str]:
+    """File names; where two are the same, the folders that differ stand before them."""
+    names = [path.name for path in paths]
+    if len(set(names)) == len(set(paths)):
+        return names
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    return [path.relative_to(common).as_posix() for path in paths]
 
 
 def _ignore(event: BatchEvent) -> None:

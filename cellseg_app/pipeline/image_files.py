@@ -124,7 +124,7 @@ def open_probability(path: Path) -> tuple[ClassStack, SpacingZYX | None]:
     """
     classes: list[LazyArray] = []
     spacing = None
-    for channel in range(describe(path).n_channels):
+    for channel in range(describe(path, allow_2d=True).n_channels):
         volume = open_volume(path, DataSettings(channel=channel), allow_2d=True)
         classes.append(volume.data)
         spacing = volume.spacing_um_zyx

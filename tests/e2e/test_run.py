@@ -145,6 +145,19 @@ def test_one_corrupt_file_among_five_costs_only_itself(
     assert everything.groupby("file").size().to_list() == [cells.count] * 4
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    for folder in ("left", "right"):
+        path = tmp_path / "brain" / folder / "image.tif"
+        path.parent.mkdir(parents=True)
+        write_volume_tiff(path, cells.image, spacing_um_zyx=SPACING_UM)
+    pattern = tmp_path / "brain" / "*" / "image.tif"
+    assert cellseg("run", pattern, "-o", tmp_path / "out", "--weights", network).code == 0
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv")
+    assert list(summary["file"]) == ["left/image.tif", "right/image.tif"]
+
+
 def test_results_are_never_overwritten(
     cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +223,20 @@ def test_resegmenting_runs_no_network(
     pd.testing.assert_frame_equal(
         pd.read_csv(same.with_suffix(".csv")), pd.read_csv(record.with_suffix(".csv"))
     )
+
+
+def test_large_parts_are_cleared_before_cells_are_told_apart(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    image = cells.image.copy()
+    image[:, 25:40, :] = image.max()
+    path = write_volume_tiff(tmp_path / "vessel.tif", image, spacing_um_zyx=SPACING_UM)
+    base = ("run", path, "-o", tmp_path / "o", "--weights", network)
+    biggest = [
+        pd.read_csv(cellseg(*base, *extra).record.with_suffix(".csv"))["n_voxels"].max()
+        for extra in ((), ("--remove-large", 2000))
+    ]
+    assert biggest[0] > 2000 > biggest[1]
 
 
 def test_isotropic_results_are_measured_in_the_same_micrometres(
