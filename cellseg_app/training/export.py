@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
@@ -16,13 +19,14 @@ from cellseg_app.inference.cards import (
     write_card,
 )
 from cellseg_app.inference.fingerprint import replacing, sha256_of
-from cellseg_app.inference.nets import network_options, network_traits
+from cellseg_app.inference.nets import build_network, network_options, network_traits
 from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.samples import HIGH_QUANTILE, LOW_QUANTILE
 from cellseg_app.training.settings import TrainingSettings
 
 SEED_DEPTH = 0.08
 _DECODER = "decoder."
+_LAST_BLOCK = "encoder.out_b.module."
 
 
 def write_weights(
@@ -94,21 +98,37 @@ def write_weights(
     return folder / f"{name}.json"
 
 
-def bright_class_first(state: State, *, bright: int) -> State:
-    """Return WNet weights whose class 0 is what was class `bright`."""
-    result = dict(state)
-    order = torch.tensor([bright])
-    for key, value in state.items():
-        if not key.startswith("encoder.out_b.") or not _is_last_layer(key, state):
-            continue
-        rest = torch.tensor([k for k in range(len(value)) if k != bright])
-        result[key] = value[torch.cat([order, rest])]
-    return result
+def bright_class_first(
+    state: State, options: dict[str, Any], images: Iterable[npt.NDArray[np.float32]]
+) -> State:
+    """Return WNet weights whose class 0 is the one that is brightest in some images.
 
-
-def _is_last_layer(key: str, state: State) -> bool:
-    numbers = [int(k.split(".")[3]) for k in state if k.startswith("encoder.out_b.module.")]
-    return int(key.split(".")[3]) == max(numbers)
+    Parameters
+    ----------
+    state
+        Weights of the encoder, with or without the decoder; the result is without.
+    options
+        Width of the network.
+    images
+        Normalized (Z, Y, X) images.
+    """
+    encoder = {key: value for key, value in state.items() if not key.startswith(_DECODER)}
+    network = build_network("WNet", {**options, "decoder": False}).eval()
+    network.load_state_dict(encoder)
+    light, weight = torch.zeros(1), torch.zeros(1)
+    with torch.inference_mode():
+        for image in images:
+            sides = tuple(slice(0, size // 8 * 8) for size in image.shape)
+            tensor = torch.from_numpy(np.ascontiguousarray(image[sides]))[None, None]
+            classes = torch.softmax(network(tensor), dim=1)[0]
+            light = light + (classes * tensor[0]).sum(dim=(1, 2, 3))
+            weight = weight + classes.sum(dim=(1, 2, 3))
+    order = torch.argsort(light / (weight + 1e-6), descending=True)
+    last = max(int(key.split(".")[3]) for key in encoder if key.startswith(_LAST_BLOCK))
+    for name in ("weight", "bias"):
+        key = f"{_LAST_BLOCK}{last}.{name}"
+        encoder[key] = encoder[key][order]
+    return encoder
 
 
 def _output(architecture: str) -> OutputSpec:

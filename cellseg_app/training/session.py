@@ -8,15 +8,19 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink
 from cellseg_app.inference.cards import TrainingRecord
-from cellseg_app.training.export import write_weights
+from cellseg_app.training.export import bright_class_first, write_weights
 from cellseg_app.training.prepare import Lattice, Pair, find_pairs, prepare_samples
+from cellseg_app.training.samples import list_samples, read_sample
 from cellseg_app.training.settings import SampleFolder, TrainingSettings
 from cellseg_app.training.trainer import TrainingResult, train_supervised, train_wnet
+
+_ORDERING_SAMPLES = 6
 
 
 class TrainingRequest(BaseModel):
@@ -41,6 +45,7 @@ class TrainingRequest(BaseModel):
     voxel_size_um_zyx: tuple[float, float, float] | None = None
     object_diameter_voxels: float = Field(11.0, gt=0)
     licence: str = ""
+    reconstruction_weight: float = Field(0.5, ge=0)
 
 
 def run_training(
@@ -72,8 +77,13 @@ def run_training(
     train = train_wnet if request.network == "WNet" else train_supervised
     result = train(settings, request.out / "run", progress=progress, cancel=cancel)
     hours = (time.monotonic() - started) / 3600
+    weights = result.weights
+    if request.network == "WNet":
+        paths = list_samples(folder.path for folder in settings.data)[:_ORDERING_SAMPLES]
+        images = (read_sample(path).image.astype(np.float32) for path in paths)
+        weights = bright_class_first(weights, request.options, images)
     return write_weights(
-        result.weights,
+        weights,
         settings,
         request.out,
         name=request.name,
@@ -112,6 +122,7 @@ def _settings(
         learning_rate=request.learning_rate,
         seed=request.seed,
         threads=request.threads,
+        reconstruction_weight=request.reconstruction_weight,
     )
 
 

@@ -10,8 +10,10 @@ import torch
 
 from cellseg_app.core.errors import Cancelled, SettingsError
 from cellseg_app.core.progress import CancelToken, Progress
+from cellseg_app.inference.nets import build_network
 from cellseg_app.inference.weights import load_network
 from cellseg_app.training.evaluation import count_matches, split_at_peaks
+from cellseg_app.training.export import bright_class_first
 from cellseg_app.training.losses import bright_first_loss, centre_peaked_loss, soft_normalized_cut
 from cellseg_app.training.samples import Sample, write_sample
 from cellseg_app.training.session import TrainingRequest, run_training
@@ -129,6 +131,27 @@ def test_wnet_learns_the_bright_class_first_without_labels(samples: Path, tmp_pa
     )
     result = train_wnet(settings, tmp_path / "run")
     assert result.log[-1].score > result.log[0].score
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_the_bright_class_of_a_wnet_comes_first(swap: bool) -> None:
+    options = {"channels": [8, 8, 8, 8], "dropout": 0.0, "rescale_input_to": None}
+    torch.manual_seed(0)
+    network = build_network("WNet", {**options, "decoder": True}).eval()
+    state = network.state_dict()
+    last = "encoder.out_b.module.8"
+    if swap:
+        state = {
+            **state,
+            **{f"{last}.{n}": state[f"{last}.{n}"].flip(0) for n in ("weight", "bias")},
+        }
+    image = _two_phase_volume(0).image.astype(np.float32)
+    ordered = build_network("WNet", options).eval()
+    ordered.load_state_dict(bright_class_first(state, options, [image]))
+    with torch.inference_mode():
+        tensor = torch.from_numpy(image)[None, None]
+        classes = torch.softmax(ordered(tensor), dim=1)
+    assert bright_first_loss(classes, tensor, margin=0.0) == 0
 
 
 def test_normalized_cut_prefers_the_true_parts() -> None:
