@@ -88,6 +88,11 @@ class LayerLook:
     gamma: float = 1.0
     outlines_only: bool = False
 
+    @property
+    def drawn_opacity(self) -> float:
+        """The opacity that looks like it: thin lines need more of it than areas."""
+        return float(self.opacity**0.5) if self.outlines_only else self.opacity
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceLook:

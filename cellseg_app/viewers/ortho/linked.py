@@ -171,7 +171,7 @@ class LinkedPanes(QObject):
         if request is None:
             self._drop(place)
             return
-        pane.set_opacity(layer.key, self._state.looks[layer.key].opacity)
+        pane.set_opacity(layer.key, self._state.looks[layer.key].drawn_opacity)
         if self._asked.get(place) != (request, self.colors):
             self._asked[place] = (request, self.colors)
             self._reader.submit(place, request, self.colors)
@@ -202,7 +202,7 @@ class LinkedPanes(QObject):
             return
         if delivery.image is not None:
             pane.message = ""
-            opacity = self._state.looks[layer_key].opacity
+            opacity = self._state.looks[layer_key].drawn_opacity
             pane.set_picture(layer_key, delivery.image, opacity)
         elif delivery.error is not None:
             pane.message = str(delivery.error)

@@ -125,9 +125,7 @@ class SceneFeeder(QObject):
         sending.next_plane += planes
         if sending.next_plane >= len(data):
             self._queue.pop(0)
-            look = self._looks().get(layer.key)
-            if look is not None:
-                self._scene.finish(layer.key, look)
+            self._scene.finish(layer.key, self._looks())
             self.shown.emit(layer.key)
 
     @Slot(int, object)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QImage, QPalette
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
@@ -39,6 +41,7 @@ class SpacePane(QWidget):
     """
 
     maximize_asked = Signal()
+    _loaded = Signal()
 
     def __init__(
         self, state: ViewState, parent: QWidget | None = None, *, report: OpenGLReport | None = None
@@ -49,6 +52,8 @@ class SpacePane(QWidget):
         self._layers: tuple[Layer, ...] = ()
         self._overviews: dict[str, Overview] = {}
         self._colors = LabelColors()
+        self._box_um: tuple[SpacingZYX, SpacingZYX] | None = None
+        self._closed = False
         self.scene: SpaceScene | None = None
         self._feeder: SceneFeeder | None = None
         self.setMinimumSize(60, 60)
@@ -60,11 +65,14 @@ class SpacePane(QWidget):
         self.controls.maximize_asked.connect(self.maximize_asked)
         self.controls.fit_asked.connect(self.fit)
         column.addWidget(self.controls)
+        self._column = column
+        self._loader: ThreadPoolExecutor | None = None
+        self._loaded.connect(self._make_scene, Qt.ConnectionType.QueuedConnection)
         if self.report.problem:
             column.addWidget(self._message(self.report.problem), 1)
             self.controls.set_available(False)
         else:
-            self._make_scene(column)
+            self._load()
 
     @property
     def detail(self) -> tuple[int, int]:
@@ -86,6 +94,7 @@ class SpacePane(QWidget):
             size = _extent_um(self._layers)
             if size is not None:
                 self.scene.set_size(size)
+                self._on_cursor(self._state.cursor_zyx)
         self._write_badge()
 
     def set_overview(self, overview: Overview) -> None:
@@ -110,6 +119,7 @@ class SpacePane(QWidget):
 
     def set_box(self, box_um: tuple[SpacingZYX, SpacingZYX] | None) -> None:
         """Frame the part a preview is computed of."""
+        self._box_um = box_um
         if self.scene is not None:
             self.scene.set_box(box_um)
 
@@ -129,7 +139,10 @@ class SpacePane(QWidget):
 
     def shutdown(self) -> None:
         """Listen to the state no longer; free the graphics card."""
+        self._closed = True
         self.controls.close_events()
+        if self._loader is not None:
+            self._loader.shutdown(wait=True)
         if self.scene is None or self._feeder is None:
             return
         for name, slot in self._slots().items():
@@ -138,8 +151,19 @@ class SpacePane(QWidget):
         self.scene.close()
         self.scene = self._feeder = None
 
-    def _make_scene(self, column: QVBoxLayout) -> None:
-        # vispy takes a second to load: only where it is of use.
+    def _load(self) -> None:
+        # Without an OpenGL widget from the start, Qt would make the whole window anew, with a
+        # flash, when the first volume is opened.
+        self._place_holder = QOpenGLWidget(self)
+        self._column.addWidget(self._place_holder, 1)
+        # vispy takes a while to load; the window is not kept waiting for it.
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load-vispy")
+        self._loader.submit(_load_vispy).add_done_callback(lambda _: self._loaded.emit())
+
+    @Slot()
+    def _make_scene(self) -> None:
+        if self.scene is not None or self._closed:
+            return
         from cellseg_app.viewers.volume3d.feeder import SceneFeeder
         from cellseg_app.viewers.volume3d.scene import SpaceScene
 
@@ -147,9 +171,24 @@ class SpacePane(QWidget):
         self._feeder = SceneFeeder(self.scene, self._looks, self)
         self.scene.widget.setAccessibleName("Volume in 3D")
         self.scene.widget.setMinimumSize(40, 40)
-        column.addWidget(self.scene.widget, 1)
+        self._column.replaceWidget(self._place_holder, self.scene.widget)
+        self._place_holder.deleteLater()
         for name, slot in self._slots().items():
             self._state.events[name].connect(slot)
+        self._show_all()
+
+    def _show_all(self) -> None:
+        if self.scene is None:
+            return
+        size = _extent_um(self._layers)
+        if size is not None:
+            self.scene.set_size(size)
+            self.scene.fit()
+            self._on_cursor(self._state.cursor_zyx)
+        self.scene.set_space(self._state.space, self._looks())
+        self.scene.set_box(self._box_um)
+        for overview in list(self._overviews.values()):
+            self.set_overview(overview)
 
     def _slots(self) -> dict[str, Callable[..., None]]:
         return {
@@ -162,11 +201,9 @@ class SpacePane(QWidget):
     def _looks(self) -> dict[str, LayerLook]:
         return dict(self._state.looks)
 
-    def _on_looks(self, looks: dict[str, LayerLook], before: dict[str, LayerLook]) -> None:
+    def _on_looks(self, looks: Mapping[str, LayerLook]) -> None:
         if self.scene is not None:
-            for key, look in looks.items():
-                if look != before.get(key):
-                    self.scene.set_look(key, look)
+            self.scene.set_looks(looks)
 
     def _on_space(self, space: SpaceLook) -> None:
         if self.scene is not None:
@@ -204,3 +241,8 @@ def _extent_um(layers: Sequence[Layer]) -> SpacingZYX | None:
         return None
     z, y, x = (n * s for n, s in zip(layers[0].shape_zyx, layers[0].scale_zyx, strict=True))
     return z, y, x
+
+
+def _load_vispy() -> None:
+    import cellseg_app.viewers.volume3d.feeder
+    import cellseg_app.viewers.volume3d.scene  # noqa: F401

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-from skimage.measure import marching_cubes
 
 from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.viewers.colors import LabelColors
@@ -88,6 +86,10 @@ def make_texture(overview: Overview, colors: LabelColors) -> VolumeTexture:
 
 def cell_mesh(overview: Overview, label_id: int) -> CellMesh | None:
     """Surface of a cell at the overview's resolution; None if it is not there."""
+    # Slow to load; nobody should wait for them before the first cell is chosen.
+    from scipy import ndimage
+    from skimage.measure import marching_cubes
+
     inside = overview.data == label_id
     found = ndimage.find_objects(inside.view(np.uint8), max_label=1)[0]
     if found is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ _CROSSHAIR: Final = (1.0, 0.84, 0.31, 0.8)
 _PREVIEW_BOX: Final = (1.0, 0.62, 0.26, 1.0)
 _MESH: Final = (1.0, 1.0, 1.0, 1.0)
 _N_COLORS: Final = 128
+_BESIDE_LABELS: Final = 0.35
 # Edges of a box by its corners, counted in binary as x, y, z.
 _EDGES: Final = np.array(
     [(a, a | bit) for bit in (1, 2, 4) for a in range(8) if not a & bit], np.uint32
@@ -104,12 +107,12 @@ class SpaceScene:
             shown.node.fill(first_plane, slab)
             shown.node.send(self.canvas.context)
 
-    def finish(self, layer_key: str, look: LayerLook) -> None:
+    def finish(self, layer_key: str, looks: Mapping[str, LayerLook]) -> None:
         """Show a layer that was filled."""
         shown = self._shown.get(layer_key)
         if shown is not None:
             shown.ready = True
-            self.set_look(layer_key, look)
+            self.set_looks(looks)
 
     def remove(self, layer_key: str) -> None:
         """Take a layer out."""
@@ -124,7 +127,6 @@ class SpaceScene:
             return
         node = shown.node
         node.visible = shown.ready and look.visible and look.opacity > 0
-        node.opacity = look.opacity
         if shown.layer.kind == "labels":
             # Labels are for telling cells apart: seen through each other they would not.
             node.opacity = max(look.opacity, 0.9)
@@ -134,13 +136,17 @@ class SpaceScene:
         self._set_clip(node)
         self.canvas.update()
 
-    def set_space(self, space: SpaceLook, looks: dict[str, LayerLook]) -> None:
+    def set_looks(self, looks: Mapping[str, LayerLook]) -> None:
+        """Show every layer by its look; labels first, since images make way for them."""
+        for key in sorted(self._shown, key=lambda k: self._shown[k].layer.kind != "labels"):
+            if key in looks:
+                self.set_look(key, looks[key])
+
+    def set_space(self, space: SpaceLook, looks: Mapping[str, LayerLook]) -> None:
         """Change method, camera or clipping plane."""
         self._space = space
         self.set_camera(space.camera)
-        for key in self._shown:
-            if key in looks:
-                self.set_look(key, looks[key])
+        self.set_looks(looks)
 
     def set_colors(self, colors: LabelColors) -> None:
         """Colour label volumes by another table; their numbers may have to be made anew."""
@@ -199,7 +205,9 @@ class SpaceScene:
     def fit(self) -> None:
         """Show the whole volume."""
         z, y, x = self._size_um
-        self.view.camera.set_range(x=(0, x), y=(0, y), z=(0, z), margin=0.02)
+        self.view.camera.set_range(x=(0, x), y=(0, y), z=(0, z), margin=0)
+        # vispy fits the longest edge; seen from a corner the box is as long as its diagonal.
+        self.view.camera.scale_factor = 0.95 * math.hypot(x, y, z)
         self.canvas.update()
 
     def picture(self) -> npt.NDArray[np.uint8]:
@@ -217,6 +225,9 @@ class SpaceScene:
 
     def _set_image_look(self, shown: _Shown, look: LayerLook) -> None:
         node, space = shown.node, self._space
+        has_labels = any(s.layer.kind == "labels" and s.node.visible for s in self._shown.values())
+        # The brightest along a ray would outshine the cells.
+        node.opacity = look.opacity * (_BESIDE_LABELS if has_labels else 1.0)
         if node.method != space.method:
             node.method = space.method
         # The order decides what lies over what; light of an image adds to what lies behind.
