@@ -51,6 +51,8 @@ class TerminalDisplay:
 
     def __enter__(self) -> TerminalDisplay:
         handler = RichHandler(console=self._console, show_path=False, markup=False)
+        # Notes reach the user as events; the log of a batch, which has them too, is a file.
+        handler.setLevel(logging.WARNING)
         logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
         self._bars.start()
         return self
