@@ -41,7 +41,7 @@ ACTIONS: Final = (
         "folder",
     ),
     ActionInfo(
-        "open_sample", "Open sample", "Open the volume that came with CellSeg", "", "sample"
+        "open_sample", "Open sample", "Open the volume that comes with CellSeg", "", "sample"
     ),
     ActionInfo(
         "open_record", "Open result…", "Look at an earlier run, by its record (.json)", "Ctrl+R"

@@ -99,6 +99,31 @@ class CroppedArray:
         return self._source[(*key[:-3], *shifted)]
 
 
+class PatchedLabels:
+    """Labels (Z, Y, X) with a region replaced."""
+
+    def __init__(self, base: LazyArray, patch: npt.NDArray[np.uint32], region: Region) -> None:
+        self._base, self._patch, self._region = base, patch, region
+        self.shape: tuple[int, ...] = tuple(base.shape)
+        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
+        self.ndim = 3
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        result = np.array(self._base[key], dtype=np.uint32)
+        target, origin = [], []
+        for part, outer, size in zip(key, self._region, self.shape, strict=True):
+            start, stop, step = part.indices(size)
+            read = range(start, stop, step)
+            hit = [n for n, voxel in enumerate(read) if outer.start <= voxel < outer.stop]
+            if not hit:
+                return result
+            first = start + hit[0] * step - outer.start
+            target.append(slice(hit[0], hit[-1] + 1))
+            origin.append(slice(first, first + (len(hit) - 1) * step + 1, step))
+        result[tuple(target)] = self._patch[tuple(origin)]
+        return result
+
+
 def tuning(source: TunableMap, settings: RunSettings, region: Region, *, measure: bool) -> Work:
     """Work that gives the `LiveCells` of a region with other settings after the network."""
 

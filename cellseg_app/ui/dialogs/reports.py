@@ -74,8 +74,8 @@ class BugDialog(QDialog):
         self._files = files
         self.report = report_text(crash)
         said = QLabel(
-            "Save the report and send it to us, with a sentence on what you did. It holds versions, "
-            "the log and your settings, but no images."
+            "Save the report and send it to us, with a sentence on what you did. It holds "
+            "versions, the log and your settings, but no images."
             if crash is None
             else f"This is a bug in CellSeg, not your fault: {crash.summary}\n"
             "The program goes on. Please send us the report below."

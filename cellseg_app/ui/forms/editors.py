@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QSlider,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -36,9 +37,12 @@ class Editor(QWidget):
         super().__init__()
         self.spec = spec
         self.setObjectName(spec.name)
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(2)
+        self._row = QHBoxLayout()
         self._row.setSpacing(4)
+        self._column.addLayout(self._row)
 
     def show_value(self, value: object) -> None:
         """Show a value without sending `edited`."""
@@ -62,7 +66,7 @@ class ComboBox(QComboBox):
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
+        self.setMinimumContentsLength(5)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave the wheel to the form unless the box has the focus."""
@@ -81,7 +85,7 @@ class _Spin(QDoubleSpinBox):
         self.setSingleStep(spec.step)
         self.setKeyboardTracking(False)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(64)
+        self.setMinimumWidth(56)
         if spec.unit:
             self.setSuffix(f" {spec.unit}")
 
@@ -151,7 +155,9 @@ class NumberEditor(Editor):
             self._add(self.box, stretch=3)
         if spec.name.endswith("threshold.threshold"):
             self.slider = _slider(self._on_q_slider)
-            self._add(self.slider, stretch=3, name=f"{spec.title} slider")
+            self.slider.setAccessibleName(f"{spec.title} slider")
+            self.slider.setAccessibleDescription(spec.help)
+            self._column.addWidget(self.slider)
         self._add(self.spin, stretch=3)
         self.spin.valueChanged.connect(self._on_q_number)
 
@@ -231,11 +237,13 @@ class TripleEditor(Editor):
     def __init__(self, spec: FieldSpec) -> None:
         super().__init__(spec)
         self.box = ComboBox()
-        self.box.setMinimumContentsLength(4)
         self.box.addItem(spec.choices[0][1])
         self.box.addItem(_SET)
         self.box.activated.connect(self._on_q_word)
         self._add(self.box, stretch=1)
+        numbers = QHBoxLayout()
+        numbers.setSpacing(3)
+        self._column.addLayout(numbers)
         self.spins: list[QDoubleSpinBox] = []
         for axis in "ZYX":
             spin = QDoubleSpinBox()
@@ -244,10 +252,11 @@ class TripleEditor(Editor):
             spin.setSingleStep(0.1)
             spin.setKeyboardTracking(False)
             spin.setToolTip(f"{axis} in {spec.unit}")
-            spin.setMinimumWidth(52)
+            spin.setMinimumWidth(40)
             spin.setValue(1.0)
             spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-            self._add(spin, stretch=1, name=f"{spec.title} {axis}")
+            spin.setAccessibleName(f"{spec.title} {axis}")
+            numbers.addWidget(spin)
             spin.valueChanged.connect(self._on_q_number)
             self.spins.append(spin)
 

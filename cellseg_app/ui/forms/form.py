@@ -30,7 +30,7 @@ from cellseg_app.ui.forms.field_specs import (
 )
 
 _OPEN_AT_FIRST: Final = ("network", "threshold", "instances", "output")
-_LABEL_WIDTH: Final = 104
+_LABEL_WIDTH: Final = 98
 
 
 class _Row:

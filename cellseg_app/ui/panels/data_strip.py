@@ -6,7 +6,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
@@ -74,39 +73,32 @@ class DataStrip(QWidget):
         self._show_pictures(thumbnails)
         self.show()
 
-    def _build_size(self) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(4)
-        grid.setVerticalSpacing(1)
-        title = QLabel("Voxel size in µm")
-        grid.addWidget(title, 0, 0, 1, 6)
+    def _build_size(self) -> QVBoxLayout:
+        column, row = QVBoxLayout(), QHBoxLayout()
+        column.setSpacing(2)
+        row.setSpacing(4)
         self.spins: list[QDoubleSpinBox] = []
-        for place, axis in enumerate("ZYX"):
-            spin = QDoubleSpinBox()
-            spin.setRange(0.0, 1000.0)
-            spin.setDecimals(3)
-            spin.setSingleStep(0.1)
-            spin.setSpecialValueText("?")
-            spin.setKeyboardTracking(False)
-            spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-            spin.setFixedWidth(62)
-            spin.setAccessibleName(f"Voxel size along {axis} in µm")
-            spin.setToolTip(f"Voxel size along {axis} in µm; used for every volume of the list")
+        row.addWidget(QLabel("Voxel size"))
+        for axis in "ZYX":
+            spin = _size_box(axis)
             spin.valueChanged.connect(self._on_q_size)
             letter = QLabel(axis)
             letter.setBuddy(spin)
-            grid.addWidget(letter, 1, 2 * place)
-            grid.addWidget(spin, 1, 2 * place + 1)
+            row.addWidget(letter)
+            row.addWidget(spin)
             self.spins.append(spin)
+        row.addWidget(QLabel("µm"))
         self.from_file = QToolButton()
         self.from_file.setText("From the file")
         self.from_file.setToolTip("Take the voxel size that each file states")
         self.from_file.clicked.connect(lambda: self.spacing_edited.emit(None))
         self.ratio = QLabel()
-        self.ratio.setProperty("role", "hint")
-        grid.addWidget(self.ratio, 2, 0, 1, 4)
-        grid.addWidget(self.from_file, 2, 4, 1, 2, Qt.AlignmentFlag.AlignRight)
-        return grid
+        below = QHBoxLayout()
+        below.addWidget(self.ratio, 1)
+        below.addWidget(self.from_file)
+        column.addLayout(row)
+        column.addLayout(below)
+        return column
 
     def _show_spacing(self, spacing: SpacingZYX | None, *, is_given: bool) -> None:
         for spin, um in zip(self.spins, spacing or (0.0, 0.0, 0.0), strict=True):
@@ -150,6 +142,20 @@ class DataStrip(QWidget):
         # Zero stands for "unknown"; a size is complete only with all three.
         if all(value > 0 for value in values):
             self.spacing_edited.emit(values)
+
+
+def _size_box(axis: str) -> QDoubleSpinBox:
+    spin = QDoubleSpinBox()
+    spin.setRange(0.0, 1000.0)
+    spin.setDecimals(3)
+    spin.setSingleStep(0.1)
+    spin.setSpecialValueText("?")
+    spin.setKeyboardTracking(False)
+    spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+    spin.setFixedWidth(54)
+    spin.setAccessibleName(f"Voxel size along {axis} in µm")
+    spin.setToolTip(f"Voxel size along {axis} in µm; used for every volume of the list")
+    return spin
 
 
 def _picture_label(name: str) -> QLabel:

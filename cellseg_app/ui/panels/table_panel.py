@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, QSignalBlocker, Signal
+from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QAction, QDoubleValidator
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -22,7 +22,7 @@ from cellseg_app.ui.cells import Cells, RangeFilter, numeric_columns
 from cellseg_app.ui.panels.empty_state import EmptyState, Panel
 from cellseg_app.ui.panels.table_model import CellTableModel
 
-_OWN_COLORS = "Labels in their own colours"
+_OWN_COLORS = "Own colours"
 
 
 class TablePanel(Panel):
@@ -66,6 +66,7 @@ class TablePanel(Panel):
         view = self.view
         view.setModel(self.model)
         view.setSortingEnabled(True)
+        view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         view.setAlternatingRowColors(True)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -79,7 +80,7 @@ class TablePanel(Panel):
     def _build_bar(self, exports: tuple[QAction, ...]) -> QHBoxLayout:
         bar = QHBoxLayout()
         self.count = QLabel()
-        self.column = QComboBox()
+        self.column = _narrow_box()
         self.column.setAccessibleName("Column to filter by")
         self.column.setToolTip("Column to filter by")
         self.low = _bound("from", "Smallest value that is kept; empty for no limit")
@@ -89,11 +90,14 @@ class TablePanel(Panel):
         add.clicked.connect(self._on_q_filter)
         self.high.returnPressed.connect(self._on_q_filter)
         self.low.returnPressed.connect(self._on_q_filter)
-        self.color = QComboBox()
+        self.color = _narrow_box()
         self.color.setAccessibleName("Colour labels by")
         self.color.setToolTip("Colour the labels in the viewer by a column")
         self.color.activated.connect(self._on_q_color)
-        for widget in (self.count, self.column, self.low, self.high, add, self.color):
+        color_title = QLabel("Colour by")
+        color_title.setBuddy(self.color)
+        parts = (self.count, self.column, self.low, self.high, add, color_title, self.color)
+        for widget in parts:
             bar.addWidget(widget)
         bar.insertStretch(1, 1)
         for action in exports:
@@ -168,6 +172,14 @@ class TablePanel(Panel):
                 self.view.selectRow(row)
             self.view.viewport().update()
             self.view.scrollTo(self.model.index(row, 0))
+
+
+def _narrow_box() -> QComboBox:
+    box = QComboBox()
+    # Long column names must not make the window wider.
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)
+    return box
 
 
 def _bound(placeholder: str, tip: str) -> QLineEdit:

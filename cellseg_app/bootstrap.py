@@ -1,0 +1,68 @@
+"""What must happen before Qt is loaded: streams, log file, crash dumps, torch on Windows."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import IO, Final
+
+from cellseg_app.paths import user_data_path
+
+_LOG_BYTES: Final = 2_000_000
+_FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
+_faults: IO[str] | None = None
+
+
+def prepare() -> None:
+    """Make the process ready for Qt; safe to call twice."""
+    _give_streams()
+    os.environ["QT_API"] = "pyside6"
+    _start_log(user_data_path() / "logs")
+    if sys.platform == "win32":
+        # torch 2.9 and later cannot load its libraries after Qt has loaded its own
+        # (https://github.com/pytorch/pytorch/issues/166628).
+        import torch  # noqa: F401
+
+
+def _give_streams() -> None:
+    # A windowed program on Windows has none, and a library that prints would end it.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+
+
+def _start_log(folder: Path) -> None:
+    global _faults
+    logger = logging.getLogger("cellseg_app")
+    logger.setLevel(logging.INFO)
+    if any(isinstance(handler, RotatingFileHandler) for handler in logger.handlers):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(
+            folder / "cellseg.log", maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8"
+        )
+        _faults = (folder / "faults.log").open("a", encoding="utf-8")
+    except OSError:
+        # A full or read-only disk must not keep the window from opening.
+        return
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    logger.addHandler(handler)
+    faulthandler.enable(_faults)
+
+
+def finish() -> None:
+    """Close the log files."""
+    global _faults
+    logger = logging.getLogger("cellseg_app")
+    for handler in [h for h in logger.handlers if isinstance(h, RotatingFileHandler)]:
+        logger.removeHandler(handler)
+        handler.close()
+    if _faults is not None:
+        faulthandler.disable()
+        _faults.close()
+        _faults = None

@@ -1,0 +1,155 @@
+"""Saving what is seen: tables, labels, maps, paragraphs, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from cellseg_app.core.errors import OutputError
+from cellseg_app.core.volume import LazyArray
+from cellseg_app.ui.controllers.scene import SceneController
+from cellseg_app.ui.controllers.tuning import TuningController
+from cellseg_app.ui.desk import Desk
+from cellseg_app.workers.exports import (
+    ChosenLabels,
+    ImageExport,
+    exporting_image,
+    exporting_methods,
+    exporting_record,
+    exporting_table,
+)
+from cellseg_app.workers.jobs import Work
+
+_IMAGES: Final = "TIFF (*.tif);;OME-TIFF (*.ome.tif);;OME-Zarr (*.ome.zarr)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    title: str
+    suffix: str
+    filters: str
+    work: Callable[[Path], Work]
+
+
+class ExportController(QObject):
+    """One method per thing that can be saved; writing happens off the GUI thread."""
+
+    def __init__(
+        self, desk: Desk, scene: SceneController, tuned: TuningController, *, parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self._desk, self._scene, self._tuned, self._window = desk, scene, tuned, parent
+        table_kinds = {
+            "export_csv": _Kind("cells", ".csv", "CSV (*.csv)", self._table_work),
+            "export_excel": _Kind("cells", ".xlsx", "Excel (*.xlsx)", self._table_work),
+            "export_labels": _Kind("labels", ".tif", _IMAGES, self._labels_work),
+            "export_probability": _Kind("probability", ".tif", _IMAGES, self._map_work),
+            "export_methods": _Kind("methods", ".txt", "Text (*.txt)", self._methods_work),
+            "export_record": _Kind("record", ".json", "Run record (*.json)", self._record_work),
+        }
+        for key, kind in table_kinds.items():
+            desk.actions[key].triggered.connect(lambda _=False, k=kind: self._ask(k))
+        desk.actions["screenshot"].triggered.connect(self.ask_screenshot)
+        desk.cells.table_changed.connect(self.refresh)
+        scene.map_changed.connect(self.refresh)
+
+    def refresh(self) -> None:
+        """Enable what there is something to save of."""
+        result = self._scene.result
+        has_cells = len(self._desk.cells.table) > 0
+        labels, _ = self._labels()
+        state = {
+            "export_csv": has_cells,
+            "export_excel": has_cells,
+            "export_labels": labels is not None,
+            "export_probability": self._scene.tunable is not None,
+            "export_methods": result is not None,
+            "export_record": result is not None,
+        }
+        for key, is_there in state.items():
+            self._desk.actions[key].setEnabled(is_there)
+
+    def ask_screenshot(self) -> None:
+        """Save the viewer as a picture."""
+        picture = self._scene.viewer.screenshot()
+        path = self._ask_path("screenshot", ".png", "PNG image (*.png)")
+        if path is None:
+            return
+        if picture.save(str(path)):
+            self._say_saved(path)
+        else:
+            self._desk.warn(OutputError("The picture cannot be written.", "Choose another folder."))
+
+    def save(self, path: Path, work: Work) -> None:
+        """Write a file off the GUI thread, and say so."""
+        handle = self._desk.lanes.files.submit(f"Saving {path.name}", work)
+        self._desk.watch(handle, lambda _: self._say_saved(path))
+
+    def _ask(self, kind: _Kind) -> None:
+        path = self._ask_path(kind.title, kind.suffix, kind.filters)
+        if path is not None:
+            self.save(path, kind.work(path))
+
+    def _ask_path(self, title: str, suffix: str, filters: str) -> Path | None:
+        item = self._desk.session.current_item
+        stem = "cellseg" if item is None else item.path.name.split(".")[0]
+        folder = Path() if item is None else item.path.parent
+        if item is not None and item.record is not None:
+            folder = item.record.parent
+        proposal = str(folder / f"{stem}_{title}{suffix}")
+        chosen, used = QFileDialog.getSaveFileName(
+            self._window, f"Export {title}", proposal, filters
+        )
+        if not chosen:
+            return None
+        path = Path(chosen)
+        wanted = used[used.find("*") + 1 : used.find(")")] if "*" in used else suffix
+        return path if path.suffix else path.with_name(path.name + wanted)
+
+    def _say_saved(self, path: Path) -> None:
+        self._desk.messages.tell(f"Saved {path}")
+
+    def _table_work(self, path: Path) -> Work:
+        return exporting_table(path, self._desk.cells.kept_table)
+
+    def _labels(self) -> tuple[LazyArray | None, Any]:
+        if self._tuned.live is not None:
+            return self._tuned.live.labels, self._spacing()
+        if self._scene.preview is not None:
+            return self._scene.preview.cells.labels, self._spacing()
+        result = self._scene.result
+        return (None, None) if result is None else (result.labels, result.spacing_um_zyx)
+
+    def _spacing(self) -> Any:  # noqa: ANN401 - SpacingZYX or None
+        return None if self._scene.tunable is None else self._scene.tunable.spacing_um_zyx
+
+    def _labels_work(self, path: Path) -> Work:
+        labels, spacing = self._labels()
+        assert labels is not None
+        cells = self._desk.cells
+        if not np.all(cells.kept):
+            labels = ChosenLabels(labels, cells.kept_table["label"].tolist())
+        return exporting_image(ImageExport(path, labels, "labels", spacing))
+
+    def _map_work(self, path: Path) -> Work:
+        source = self._scene.tunable
+        assert source is not None
+        return exporting_image(
+            ImageExport(path, source.probability, "probability", source.spacing_um_zyx)
+        )
+
+    def _methods_work(self, path: Path) -> Work:
+        return exporting_methods(path, self._record())
+
+    def _record_work(self, path: Path) -> Work:
+        return exporting_record(path, self._record())
+
+    def _record(self) -> Path:
+        assert self._scene.result is not None
+        return self._scene.result.record_path

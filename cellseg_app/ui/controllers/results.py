@@ -1,0 +1,159 @@
+"""Results in the window: loading them, table and viewer together, results side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from cellseg_app.state.display import Layer
+from cellseg_app.ui.controllers.scene import SceneController
+from cellseg_app.ui.desk import Desk
+from cellseg_app.ui.panels.table_panel import TablePanel
+from cellseg_app.ui.plots.plot_panel import ImageCells, PlotPanel
+from cellseg_app.viewers.grid_view import GridTile
+from cellseg_app.workers.lane import JobHandle
+from cellseg_app.workers.live import LiveCells
+from cellseg_app.workers.preview import Preview
+from cellseg_app.workers.results import LoadedResult, loading_result, loading_results
+
+_COLORMAP = "viridis"
+
+
+class ResultsController(QObject):
+    """Connects records, table, plots and viewer; cells are known by their label id.
+
+    Signals
+    -------
+    shown
+        A result is in the viewer, a `LoadedResult`.
+    """
+
+    shown = Signal(object)
+
+    def __init__(
+        self, desk: Desk, scene: SceneController, *, table: TablePanel, plots: PlotPanel
+    ) -> None:
+        super().__init__()
+        self._desk, self._scene, self._plots = desk, scene, plots
+        self._loading: JobHandle | None = None
+        scene.viewer.cell_clicked.connect(self._on_cell_clicked)
+        desk.cells.chosen_changed.connect(self._on_chosen)
+        table.color_by_asked.connect(self.color_by)
+
+    # ---- Loading ----
+
+    def show_record(self, record: Path) -> None:
+        """Load a result of the current volume and show it."""
+        if self._loading is not None:
+            self._loading.blockSignals(True)
+        handle = self._desk.lanes.files.submit("Loading results", loading_result(record))
+        self._loading = handle
+        self._desk.watch(handle, self._on_loaded)
+
+    def show_preview(self, preview: Preview) -> None:
+        """Show the cells of a crop."""
+        self._scene.show_preview(preview)
+        self._desk.cells.set_table(preview.cells.table)
+
+    def show_live(self, cells: LiveCells) -> None:
+        """Show the table of cells told apart with other settings."""
+        self._desk.cells.set_table(cells.table, keep_filters=True)
+
+    def compare(self) -> None:
+        """Show the results of the list side by side, and plot them against each other."""
+        if self._scene.viewer.state.mode == "grid":
+            self._scene.viewer.state.mode = "ortho"
+            self._scene.viewer.set_grid(None)
+            return
+        shown = self._desk.session.form.display.max_results
+        records = self._records()[:shown]
+        handle = self._desk.lanes.files.submit("Loading results", loading_results(records))
+        self._desk.watch(handle, self._on_compared)
+
+    def compare_tables(self) -> None:
+        """Plot the images of a batch against each other."""
+        handle = self._desk.lanes.files.submit("Loading tables", loading_results(self._records()))
+        self._desk.watch(handle, self._on_tables)
+
+    def color_by(self, column: str) -> None:
+        """Colour the labels by a column; "" for their own colours."""
+        values = self._desk.cells.values(column) if column else None
+        self._scene.viewer.set_label_colors(values, _COLORMAP)
+
+    # ---- Private ----
+
+    def _records(self) -> list[Path]:
+        return [item.record for item in self._desk.session.items if item.record is not None]
+
+    def _on_loaded(self, result: object) -> None:
+        assert isinstance(result, LoadedResult)
+        self._loading = None
+        item = self._desk.session.current_item
+        if item is None or item.record != result.record_path:
+            return
+        self._scene.show_result(result)
+        self._desk.cells.set_table(result.table)
+        self.shown.emit(result)
+
+    def _on_compared(self, results: object) -> None:
+        assert isinstance(results, list)
+        with_image = self._desk.session.form.display.with_original
+        tiles = [_tile(result, with_image=with_image) for result in results]
+        if len(tiles) == 1 and with_image:
+            # One result is compared with its image alone.
+            image = GridTile("Image", tiles[0].layers[:1])
+            tiles = [image, *tiles]
+        if tiles:
+            self._scene.viewer.set_grid(tiles)
+            self._scene.viewer.state.mode = "grid"
+        self._on_tables(results)
+
+    def _on_tables(self, results: object) -> None:
+        assert isinstance(results, list)
+        self._plots.comparison.set_images(_image_cells(results))
+
+    def _on_cell_clicked(self, label: int) -> None:
+        self._desk.cells.choose(label or None)
+
+    def _on_chosen(self, label: int | None) -> None:
+        viewer = self._scene.viewer
+        viewer.highlight(label)
+        if label is None:
+            return
+        voxel = self._desk.cells.centroid_voxel(label)
+        if voxel is not None:
+            viewer.center_on(self._on_first_layer(voxel))
+
+    def _on_first_layer(self, voxel_zyx: tuple[int, int, int]) -> Sequence[float]:
+        """A voxel of the labels, in voxels of the image."""
+        preview = self._scene.preview
+        if preview is not None:
+            return [v + o for v, o in zip(voxel_zyx, preview.map.origin_zyx, strict=True)]
+        tunable = self._scene.tunable
+        shape = self._scene.viewer.layers[0].shape_zyx
+        own = shape if tunable is None else tunable.shape_zyx
+        return [(v + 0.5) * n / m for v, n, m in zip(voxel_zyx, shape, own, strict=True)]
+
+
+def _tile(result: LoadedResult, *, with_image: bool) -> GridTile:
+    name = Path(result.record.input.path).name
+    key = str(result.record_path)
+    layers = []
+    image = None if result.map is None else result.map.image
+    if with_image and image is not None:
+        layers.append(Layer(f"image {key}", name, "image", image, result.spacing_um_zyx))
+    if result.labels is not None:
+        layers.append(Layer(f"labels {key}", name, "labels", result.labels, result.spacing_um_zyx))
+    n = result.record.n_cells
+    title = name if n is None else f"{name}: {n:,} cells, {result.record.network.name}"
+    return GridTile(title, tuple(layers))
+
+
+def _image_cells(results: list[LoadedResult]) -> list[ImageCells]:
+    return [
+        ImageCells(Path(result.record.input.path).name, result.table)
+        for result in results
+        if result.table is not None
+    ]

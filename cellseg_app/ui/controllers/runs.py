@@ -1,0 +1,270 @@
+"""Preview, estimate, start, cancel, apply, resume."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, Signal
+
+from cellseg_app.core.errors import UserError
+from cellseg_app.core.progress import Progress
+from cellseg_app.core.results import RunFailure
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.state.unfinished import (
+    UnfinishedBatch,
+    forget_batch,
+    note_batch,
+    unfinished_path,
+)
+from cellseg_app.ui.controllers.scene import SceneController
+from cellseg_app.ui.desk import Desk
+from cellseg_app.ui.panels.message_bar import Offer
+from cellseg_app.ui.panels.progress_panel import ProgressPanel
+from cellseg_app.workers.jobs import Work
+from cellseg_app.workers.lane import JobHandle
+from cellseg_app.workers.preview import Preview, previewing
+from cellseg_app.workers.runs import Resegmented, estimating, resegmenting, running_batch
+
+if TYPE_CHECKING:
+    from cellseg_app.pipeline.batch import BatchEvent, BatchResult
+    from cellseg_app.pipeline.estimate import Estimate
+
+_log = logging.getLogger(__name__)
+# Share of a volume's run that the network takes, as measured on two cores; for the bar only.
+_NETWORK_SHARE: Final = 0.8
+_FOLDER_NAME: Final = "CellSeg results"
+
+
+class RunController(QObject):
+    """The engine's lane: one job at a time.
+
+    Signals
+    -------
+    running_changed
+        Whether something runs.
+    progress_changed
+        Fraction of the whole, 0 to 1, or None when nothing runs; for the window's title.
+    previewed
+        A `Preview` is there.
+    volume_done
+        Path of a volume and of its record.
+    batch_done
+        All volumes of a batch were tried.
+    estimated
+        The estimate as a sentence.
+    """
+
+    running_changed = Signal(bool)
+    progress_changed = Signal(object)
+    previewed = Signal(object)
+    volume_done = Signal(object, object)
+    batch_done = Signal()
+    estimated = Signal(str)
+
+    def __init__(self, desk: Desk, scene: SceneController, panel: ProgressPanel) -> None:
+        super().__init__()
+        self._desk, self._scene, self._panel = desk, scene, panel
+        self._handle: JobHandle | None = None
+        self._done, self._total = 0, 1
+        self._keeps_note = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something runs that can be cancelled."""
+        return self._handle is not None
+
+    def output_folder(self, sources: Sequence[Path]) -> Path:
+        """Where results of these volumes go."""
+        chosen = self._desk.session.form.output_folder
+        return Path(chosen).expanduser() if chosen else sources[0].parent / _FOLDER_NAME
+
+    # ---- What the user asks for ----
+
+    def preview(self) -> None:
+        """Run the visible crop of the current volume."""
+        item, region = self._desk.session.current_item, self._scene.visible_crop()
+        if item is None or region is None or self.is_running:
+            return
+        self._scene.viewer.set_preview_box(region)
+        work = previewing(
+            self._desk.shelf, item.path, settings=self._desk.session.form.run, region=region
+        )
+        handle = self._begin(f"Preview of {item.path.name}", work)
+        handle.finished.connect(self._on_previewed)
+
+    def estimate(self) -> None:
+        """Say what a run of the current volume needs."""
+        item = self._desk.session.current_item
+        if item is None or self.is_running:
+            return
+        work = estimating(
+            self._desk.shelf,
+            item.path,
+            output_folder=self.output_folder([item.path]),
+            settings=self._desk.session.form.run,
+        )
+        handle = self._begin(f"Estimating {item.path.name}", work)
+        handle.finished.connect(self._on_estimated)
+
+    def start(self, sources: Sequence[Path] | None = None) -> None:
+        """Run volumes; all of the list that can be run if none are named."""
+        session = self._desk.session
+        if sources is None:
+            sources = [item.path for item in session.items if item.runnable]
+        if sources and not self.is_running:
+            self._run(list(sources), self.output_folder(sources), session.form.run)
+
+    def resume(self, batch: UnfinishedBatch) -> None:
+        """Go on with a batch of an earlier start of the program."""
+        sources = [path for path in batch.paths if path.exists()]
+        self._desk.session.add(sources)
+        self._run(sources, Path(batch.output_folder), batch.settings)
+
+    def retry_failed(self) -> None:
+        """Run the volumes that failed or were cancelled."""
+        items = self._desk.session.items
+        self.start([item.path for item in items if item.state in ("failed", "cancelled")])
+
+    def apply(self, paths: Sequence[Path]) -> None:
+        """Tell cells apart anew from stored maps, and save the results."""
+        items = [self._desk.session.item(path) for path in paths]
+        records = [item.record for item in items if item is not None and item.record is not None]
+        if not records or self.is_running:
+            return
+        handle = self._begin(
+            f"Applying to {_volumes(len(records))}",
+            resegmenting(records, self._desk.session.form.run),
+            total=len(records),
+        )
+        handle.happened.connect(self._on_resegmented)
+        handle.finished.connect(self._on_applied)
+
+    def cancel(self, *, keep_note: bool = False) -> None:
+        """Stop at the next window; `keep_note` offers to go on at the next start."""
+        if self._handle is not None:
+            self._keeps_note = keep_note
+            self._panel.stage.setText("Cancelling: the window under way is finished first…")
+            self._handle.cancel()
+
+    # ---- What the engine says ----
+
+    def _run(self, sources: list[Path], folder: Path, settings: RunSettings) -> None:
+        for path in sources:
+            self._desk.session.change(path, state="waiting", text="Waiting…")
+        note_batch(unfinished_path(), sources, output_folder=folder, settings=settings)
+        _log.info("Settings: %s", settings.model_dump_json())
+        work = running_batch(self._desk.shelf, sources, output_folder=folder, settings=settings)
+        handle = self._begin(f"Running {_volumes(len(sources))}", work, total=len(sources))
+        handle.happened.connect(self._on_batch_event)
+        handle.finished.connect(self._on_batch_done)
+        handle.ended.connect(self._on_run_ended)
+
+    def _begin(self, title: str, work: Work, *, total: int = 1) -> JobHandle:
+        self._done, self._total, self._keeps_note = 0, total, False
+        handle = self._desk.lanes.engine.submit(title, work)
+        self._handle = handle
+        self._panel.begin(title, total=total)
+        handle.progressed.connect(self._on_progress)
+        handle.noted.connect(self._on_note)
+        handle.failed.connect(self._on_failed)
+        handle.cancelled.connect(lambda: self._panel.end(f"{title}: cancelled."))
+        handle.crashed.connect(lambda _: self._panel.end(f"{title}: stopped by a bug in CellSeg."))
+        handle.finished.connect(lambda _: self._panel.end(f"{title}: done."))
+        handle.ended.connect(self._on_ended)
+        self.running_changed.emit(True)
+        self.progress_changed.emit(0.0)
+        return handle
+
+    def _on_progress(self, report: Progress) -> None:
+        self._panel.show_progress(report)
+        within = report.done / report.total if report.total else 0.0
+        share = within * _NETWORK_SHARE
+        if report.stage != "network":
+            share = 0.0 if report.stage.startswith("reading") else _NETWORK_SHARE
+        fraction = min(1.0, (self._done + share) / self._total)
+        self._panel.set_batch(self._done, self._total, fraction)
+        self.progress_changed.emit(fraction)
+
+    def _on_note(self, sentence: str) -> None:
+        self._panel.say(sentence)
+        if sentence.startswith("Estimate"):
+            self.estimated.emit(sentence)
+
+    def _on_failed(self, error: UserError) -> None:
+        title = "" if self._handle is None else self._handle.title
+        self._panel.end(f"{title}: {error}")
+        self._desk.warn(error)
+
+    def _on_ended(self) -> None:
+        self._handle = None
+        self.running_changed.emit(False)
+        self.progress_changed.emit(None)
+
+    def _on_run_ended(self) -> None:
+        for item in self._desk.session.items:
+            if item.state in ("waiting", "running"):
+                text = "Cancelled; Start goes on where it stopped."
+                self._desk.session.change(item.path, state="cancelled", text=text)
+        if not self._keeps_note:
+            forget_batch(unfinished_path())
+
+    def _on_previewed(self, preview: Preview) -> None:
+        if self._desk.session.current == preview.source:
+            self.previewed.emit(preview)
+
+    def _on_estimated(self, estimate: Estimate) -> None:
+        sentence = estimate.sentence()
+        self.estimated.emit(sentence)
+        self._panel.say(sentence)
+
+    def _on_batch_event(self, event: BatchEvent) -> None:
+        session = self._desk.session
+        if event.state == "started":
+            session.change(event.source, state="running", text="Running…", bug=False)
+            return
+        self._done += 1
+        if event.failure is not None:
+            failure = event.failure
+            text = f"{failure.problem} {failure.remedy}".strip()
+            session.change(event.source, state="failed", text=text, bug=failure.bug)
+            return
+        n_cells = None if event.result is None else event.result.n_cells
+        text = "Done" if n_cells is None else f"{n_cells:,} cells"
+        session.change(event.source, state="done", text=text, record=event.record, n_cells=n_cells)
+        self.volume_done.emit(event.source, event.record)
+
+    def _on_batch_done(self, result: BatchResult) -> None:
+        total = len(result.records) + len(result.failures)
+        said = f"{len(result.records)} of {_volumes(total)} done."
+        if result.failures:
+            self._desk.messages.tell(
+                f"{said} {_volumes(len(result.failures))} failed; the list says why.",
+                Offer("Run failed ones again", self.retry_failed),
+            )
+        self._panel.end(said)
+        self.batch_done.emit()
+
+    def _on_resegmented(self, event: Resegmented) -> None:
+        self._done += 1
+        for item in self._desk.session.items:
+            if item.record == event.old_record:
+                self._desk.session.change(
+                    item.path,
+                    record=event.record,
+                    n_cells=event.n_cells,
+                    text=f"{event.n_cells:,} cells",
+                )
+                self.volume_done.emit(item.path, event.record)
+
+    def _on_applied(self, failures: list[RunFailure]) -> None:
+        for failure in failures:
+            self._desk.warn(UserError(failure.problem, failure.remedy, path=failure.source))
+        self._panel.end(f"Applied to {self._done} of {_volumes(self._total)}.")
+        self.batch_done.emit()
+
+
+def _volumes(n: int) -> str:
+    return f"{n:,} volume" if n == 1 else f"{n:,} volumes"

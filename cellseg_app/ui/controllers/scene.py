@@ -1,0 +1,190 @@
+"""What the viewer shows: the volume, its result, what is being tuned, the preview."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final, Literal
+
+from PySide6.QtCore import QObject, Signal
+
+from cellseg_app.core.blocks import Region, region_shape
+from cellseg_app.core.volume import LazyArray, ShapeZYX
+from cellseg_app.state.display import Layer
+from cellseg_app.viewers.viewer import Viewer
+from cellseg_app.workers.files import VolumeReading
+from cellseg_app.workers.live import LiveCells, PatchedLabels, TunableMap
+from cellseg_app.workers.preview import Preview
+from cellseg_app.workers.results import LoadedResult
+
+# Small enough for an answer while a slider moves, and for a preview in seconds on a laptop.
+_CROP_VOXELS: Final = 144**3
+
+
+class SceneController(QObject):
+    """Turns volumes and results into the viewer's layers.
+
+    Signals
+    -------
+    map_changed
+        There is another map to tune on, or none.
+    """
+
+    map_changed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.reading: VolumeReading | None = None
+        self.result: LoadedResult | None = None
+        self.preview: Preview | None = None
+        self._layers: dict[str, Layer] = {}
+
+    @property
+    def tunable(self) -> TunableMap | None:
+        """The map that sliders act on: the preview's if it is the newest, else the result's."""
+        if self.preview is not None:
+            return self.preview.map
+        return None if self.result is None else self.result.map
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.reading = self.result = self.preview = None
+        self._layers = {}
+        self._show()
+        self.map_changed.emit()
+
+    def show_volume(self, reading: VolumeReading) -> None:
+        """Show a volume; result and preview of another one go."""
+        self.reading, self.result, self.preview = reading, None, None
+        self.viewer.set_preview_box(None)
+        self.viewer.highlight(None)
+        self._layers = {}
+        volume = reading.volume
+        if volume is not None:
+            self._layers["image"] = Layer(
+                "image", volume.name, "image", volume.data, volume.spacing_um_zyx
+            )
+        self._show()
+        self.map_changed.emit()
+
+    def show_result(self, result: LoadedResult) -> None:
+        """Show a run's result over its volume; a preview goes."""
+        self.result, self.preview = result, None
+        self.viewer.set_preview_box(None)
+        self._drop("preview", "labels", "probability")
+        if result.probability is not None:
+            self._put("probability", "Probability", "probability", result.probability)
+            self.viewer.state.class_index = result.foreground_class
+        if result.labels is not None:
+            self._put("labels", "Cells", "labels", result.labels)
+        self._show()
+        self.map_changed.emit()
+
+    def show_preview(self, preview: Preview) -> None:
+        """Show the cells of a crop; the result of an earlier run goes out of sight."""
+        self.preview = preview
+        self._drop("labels", "probability")
+        self.viewer.set_preview_box(preview.region)
+        origin = preview.map.origin_zyx
+        spacing = preview.map.spacing_um_zyx
+        self._layers["probability"] = Layer(
+            "probability",
+            "Probability (preview)",
+            "probability",
+            preview.map.probability,
+            spacing,
+            origin,
+        )
+        self.viewer.state.class_index = preview.map.foreground_class
+        self._show_preview_cells(preview.cells)
+        self.map_changed.emit()
+
+    def show_live(self, cells: LiveCells) -> None:
+        """Show cells told apart with other settings, of a crop or of everything."""
+        if self.preview is not None:
+            self._show_preview_cells(cells)
+            return
+        map_shape = self.tunable.shape_zyx if self.tunable is not None else cells.labels.shape
+        if region_shape(cells.region) == tuple(map_shape):
+            self._put("labels", "Cells", "labels", cells.labels)
+        elif "labels" in self._layers:
+            base: LazyArray = self._layers["labels"].data
+            self._put("labels", "Cells", "labels", PatchedLabels(base, cells.labels, cells.region))
+        self._show()
+
+    def visible_crop(self) -> Region | None:
+        """The visible part of the volume, at most so large that work on it takes seconds."""
+        if not self.viewer.layers:
+            return None
+        cursor = self.viewer.state.cursor_zyx
+        return limited(self.viewer.visible_region(), cursor, _CROP_VOXELS)
+
+    def visible_map_crop(self) -> Region | None:
+        """The visible crop in voxels of the map to tune on."""
+        source, crop = self.tunable, self.visible_crop()
+        if source is None or crop is None:
+            return None
+        shape = self.viewer.layers[0].shape_zyx
+        if self.preview is not None:
+            z, y, x = (slice(0, n) for n in source.shape_zyx)
+            return z, y, x
+        z, y, x = (
+            slice(s.start * new // old, max(s.start * new // old + 1, -(-s.stop * new // old)))
+            for s, old, new in zip(crop, shape, source.shape_zyx, strict=True)
+        )
+        return z, y, x
+
+    def _show_preview_cells(self, cells: LiveCells) -> None:
+        preview = self.preview
+        if preview is None:
+            return
+        self._layers["preview"] = Layer(
+            "preview",
+            "Cells (preview)",
+            "labels",
+            cells.labels,
+            preview.map.spacing_um_zyx,
+            preview.map.origin_zyx,
+        )
+        self._show()
+
+    def _put(
+        self, key: str, title: str, kind: Literal["labels", "probability"], data: LazyArray
+    ) -> None:
+        spacing = None if self.result is None else self.result.spacing_um_zyx
+        self._layers[key] = Layer(key, title, kind, data, spacing)
+
+    def _drop(self, *keys: str) -> None:
+        for key in keys:
+            self._layers.pop(key, None)
+
+    def _show(self) -> None:
+        order = ("image", "probability", "labels", "preview")
+        self.viewer.set_layers([self._layers[key] for key in order if key in self._layers])
+
+
+def limited(region: Region, center: ShapeZYX, most_voxels: int) -> Region:
+    """The region, cut around a voxel to at most so many voxels; every axis shrinks alike."""
+    shape = list(region_shape(region))
+    n_voxels = shape[0] * shape[1] * shape[2]
+    if n_voxels <= most_voxels:
+        return region
+    # Short axes stay whole: the cut is shared by the others.
+    edge = 1
+    while _voxels(shape, edge + 1) <= most_voxels:
+        edge += 1
+    parts = []
+    for part, middle, size in zip(region, center, shape, strict=True):
+        n = min(size, edge)
+        start = min(max(part.start, middle - n // 2), part.stop - n)
+        parts.append(slice(start, start + n))
+    return parts[0], parts[1], parts[2]
+
+
+def _voxels(shape: list[int], edge: int) -> int:
+    return min(shape[0], edge) * min(shape[1], edge) * min(shape[2], edge)
+
+
+def without_data(layer: Layer, title: str, key: str) -> Layer:
+    """A copy of a layer under another key, for results side by side."""
+    return replace(layer, title=title, key=key)

@@ -1,0 +1,179 @@
+"""Opening volumes, and looking at one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from cellseg_app.core.errors import InputError, UserError
+from cellseg_app.io.open import VolumeInfo
+from cellseg_app.paths import resource_path
+from cellseg_app.ui.controllers.scene import SceneController
+from cellseg_app.ui.desk import Desk
+from cellseg_app.ui.panels.data_strip import DataStrip
+from cellseg_app.ui.panels.queue_panel import QueuePanel
+from cellseg_app.workers.files import VolumeReading, describing, expanding, reading
+from cellseg_app.workers.lane import JobHandle
+
+_FILTER: Final = "Volumes (*.tif *.tiff *.btf *.tf2 *.tf8 *.lsm *.stk);;All files (*)"
+
+
+class VolumesController(QObject):
+    """From files to the volume in the viewer.
+
+    Signals
+    -------
+    volume_shown
+        Another volume is in the viewer, a `VolumeReading`.
+    spacing_edited
+        The user corrected the voxel size in the strip.
+    """
+
+    volume_shown = Signal(object)
+    spacing_edited = Signal(object)
+
+    def __init__(
+        self, desk: Desk, scene: SceneController, *, queue: QueuePanel, strip: DataStrip
+    ) -> None:
+        super().__init__()
+        self._desk, self._scene, self._queue, self._strip = desk, scene, queue, strip
+        self._reading: JobHandle | None = None
+        queue.chosen.connect(self.look_at)
+        queue.remove_asked.connect(self.remove)
+        strip.spacing_edited.connect(self.spacing_edited)
+        desk.session.events.items.connect(self._on_state_items)
+        desk.session.events.current.connect(self._on_state_current)
+
+    # ---- Opening ----
+
+    def open(self, paths: Sequence[Path]) -> None:
+        """Add files and folders to the list; the first new one is shown."""
+        for path in paths:
+            self._desk.user = self._desk.user.with_recent(path)
+        self._desk.remember()
+        handle = self._desk.lanes.files.submit("Opening", expanding(list(paths)))
+        self._desk.watch(handle, self._on_expanded)
+
+    def ask_files(self, parent: QWidget) -> None:
+        """Let the user choose files."""
+        chosen, _ = QFileDialog.getOpenFileNames(parent, "Open files", self._last(), _FILTER)
+        if chosen:
+            self.open([Path(name) for name in chosen])
+
+    def ask_folder(self, parent: QWidget) -> None:
+        """Let the user choose a folder."""
+        chosen = QFileDialog.getExistingDirectory(parent, "Open folder", self._last())
+        if chosen:
+            self.open([Path(chosen)])
+
+    def open_sample(self) -> None:
+        """Open the volume that comes with the program."""
+        sample = sample_path()
+        if sample is None:
+            self._desk.warn(
+                InputError("The sample volume is not installed.", "Install CellSeg again.")
+            )
+        else:
+            self.open([sample])
+
+    def remove(self, paths: Sequence[Path]) -> None:
+        """Take volumes off the list, unless they are being run."""
+        session = self._desk.session
+        busy = {item.path for item in session.items if item.state in ("running", "waiting")}
+        session.remove(path for path in paths if path not in busy)
+
+    # ---- Looking ----
+
+    def look_at(self, path: Path) -> None:
+        """Show a volume in the viewer."""
+        self._desk.session.current = path
+
+    def read_again(self) -> None:
+        """Read the current volume with other data settings."""
+        self._on_state_current(self._desk.session.current)
+
+    def _on_expanded(self, paths: object) -> None:
+        assert isinstance(paths, list)
+        session = self._desk.session
+        fresh = session.add(paths)
+        if fresh:
+            handle = self._desk.lanes.files.submit("Reading headers", describing(fresh))
+            handle.happened.connect(self._on_described)
+        first = (fresh or paths)[0]
+        if session.current is None or fresh:
+            session.current = first
+
+    def _on_described(self, found: tuple[Path, VolumeInfo | UserError]) -> None:
+        path, info = found
+        item = self._desk.session.item(path)
+        if item is None or item.state not in ("reading", "refused"):
+            return
+        if isinstance(info, UserError):
+            text = f"{info.problem} {info.remedy}".strip()
+            self._desk.session.change(path, state="refused", text=text)
+        elif info.problem:
+            self._desk.session.change(path, state="refused", text=info.problem, info=info)
+        else:
+            self._desk.session.change(path, state="ready", text=shape_sentence(info), info=info)
+
+    def _on_state_items(self) -> None:
+        self._queue.show_items(self._desk.session.items, self._desk.session.current)
+
+    def _on_state_current(self, path: Path | None) -> None:
+        self._queue.show_items(self._desk.session.items, path)
+        if self._reading is not None:
+            self._reading.blockSignals(True)
+            self._reading.cancel()
+            self._reading = None
+        if path is None:
+            self._scene.clear()
+            self._strip.hide()
+            self._desk.cells.set_table(None)
+            return
+        settings = self._desk.session.form.run.data
+        handle = self._desk.lanes.files.submit(f"Opening {path.name}", reading(path, settings))
+        handle.finished.connect(self._on_read)
+        handle.failed.connect(lambda error: self._on_unreadable(path, error))
+        handle.ended.connect(self._on_reading_ended)
+        self._reading = handle
+
+    def _on_reading_ended(self) -> None:
+        self._reading = None
+
+    def _on_read(self, found: VolumeReading) -> None:
+        given = self._desk.session.form.run.data.voxel_size_um_zyx
+        self._strip.show_info(found.info, found.thumbnails, given=given)
+        self._scene.show_volume(found)
+        self._desk.cells.set_table(None)
+        self.volume_shown.emit(found)
+
+    def _on_unreadable(self, path: Path, error: UserError) -> None:
+        self._strip.hide()
+        self._scene.clear()
+        self._desk.cells.set_table(None)
+        text = f"{error.problem} {error.remedy}".strip()
+        self._desk.session.change(path, state="refused", text=text)
+        self._desk.warn(error)
+
+    def _last(self) -> str:
+        recent = self._desk.user.recent
+        return str(Path(recent[0]).parent) if recent else ""
+
+
+def sample_path() -> Path | None:
+    """The volume that comes with the program, if it is there."""
+    folder = resource_path("sample")
+    found = sorted(folder.glob("*.tif")) if folder.is_dir() else []
+    return found[0] if found else None
+
+
+def shape_sentence(info: VolumeInfo) -> str:
+    """Shape and voxel size in one line."""
+    sizes = " × ".join(f"{n:,}" for n in info.shape_zyx or info.shape)
+    if info.spacing_um_zyx is None:
+        return f"{sizes} voxels, voxel size unknown"
+    return f"{sizes}, {' × '.join(f'{um:.3g}' for um in info.spacing_um_zyx)} µm"
