@@ -126,7 +126,7 @@ def fit_volume(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -> 
         The cell diameter is given in µm and the voxel size is unknown.
     """
     lattice = network_lattice(volume, loaded.card, settings.size)
-    return VolumeFit(lattice, _volume_scale(loaded.card, lattice.view(volume.data)))
+    return VolumeFit(lattice, _volume_scale(loaded.card, volume.data))
 
 
 def open_session(
