@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
+
+from cellseg_app.inference.devices import native_half_precision
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -57,4 +58,4 @@ def use_bfloat16(precision: Precision) -> bool:
     """Whether to compute in bfloat16; `auto` does where the processor has it natively."""
     if precision != "auto":
         return precision == "bfloat16"
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    return native_half_precision("cpu") == "bfloat16"
