@@ -198,9 +198,10 @@ def _grid(card: ModelCard, lattice: NetworkLattice, wanted: InferenceSettings) -
     window = card.window_default if wanted.window == "auto" or card.window_fixed else wanted.window
     return window_grid(
         lattice.shape_zyx,
-        window if window == "whole" else max(window, card.minimum),
+        window,
         wanted.overlap,
         divisor=card.divisor,
+        minimum=card.minimum,
         # The plugin lets windows end at the border; its checkpoints get the same here.
         margin=0 if card.cellseg3d_compatible else _MARGIN,
         blend_sigma=card.blend_sigma,

@@ -72,6 +72,7 @@ def window_grid(
     overlap: float,
     *,
     divisor: int = 1,
+    minimum: int = 1,
     margin: int = 0,
     blend_sigma: float | None = 0.125,
 ) -> WindowGrid:
@@ -87,6 +88,8 @@ def window_grid(
         Share of a window that the next one repeats.
     divisor
         The network takes only multiples of it; window edges are rounded up.
+    minimum
+        The network takes nothing smaller; smaller volumes are continued by reflection.
     margin
         Voxels by which the windows reach beyond the border, so that border voxels too are seen
         with surroundings (reflected).
@@ -95,7 +98,8 @@ def window_grid(
         share of the window; None for a plain mean.
     """
     z, y, x = (
-        _axis_windows(size, window, overlap, divisor, margin, blend_sigma) for size in shape_zyx
+        _axis_windows(size, window, overlap, (divisor, minimum), margin, blend_sigma)
+        for size in shape_zyx
     )
     return WindowGrid((z, y, x))
 
@@ -104,12 +108,13 @@ def _axis_windows(
     size: int,
     window: int | Literal["whole"],
     overlap: float,
-    divisor: int,
+    divisor_and_minimum: tuple[int, int],
     margin: int,
     blend_sigma: float | None,
 ) -> AxisWindows:
     extent = size + 2 * margin
-    edge = extent if window == "whole" else window
+    divisor, minimum = divisor_and_minimum
+    edge = max(extent if window == "whole" else window, minimum)
     edge = -(-edge // divisor) * divisor
     if edge >= extent:
         starts: tuple[int, ...] = (-((edge - size) // 2),)

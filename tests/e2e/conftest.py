@@ -1,8 +1,4 @@
-"""A network without training and volumes with known cells: what the command line is tested with.
-
-The network blurs and thresholds softly, which is enough to find round cells; it runs through the
-same loading, windows, stitching and files as any other.
-"""
+"""Volumes with known cells, and the command line run inside the test's process."""
 
 from __future__ import annotations
 
@@ -14,64 +10,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 
 from cellseg_app.cli import main
-from cellseg_app.inference.cards import ModelCard, Normalization, OutputSpec, write_card
-from cellseg_app.inference.fingerprint import sha256_of
 from cellseg_app.io.tiff_write import write_volume_tiff
+from tests.blur_network import write_blur_network
 
 SHAPE = (44, 60, 72)
 SPACING_UM = (2.0, 1.0, 1.0)
 
 
-class _BlurAndThreshold(torch.nn.Module):
-    """Two classes if asked: cells and the rest."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.classes = classes
-
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        blurred = torch.nn.functional.avg_pool3d(batch, 3, stride=1, padding=1)
-        logit = 12.0 * (blurred - 0.5)
-        if self.classes == 1:
-            return logit
-        return torch.cat([-logit / 2, logit / 2], dim=1)
-
-
-def _write_network(folder: Path, name: str, classes: int) -> Path:
-    path = folder / f"{name}.pt"
-    torch.jit.script(_BlurAndThreshold(classes)).save(str(path))
-    card = ModelCard(
-        name=name,
-        title="Blur and threshold",
-        architecture="custom",
-        weights_file=path.name,
-        weights_sha256=sha256_of(path),
-        file_kind="torchscript",
-        normalization=Normalization(low_quantile=0.01, high_quantile=0.998),
-        output=OutputSpec(activation="sigmoid" if classes == 1 else "softmax", target="foreground"),
-        classes=classes,
-        window_default=24,
-        divisor=1,
-        minimum=8,
-    )
-    write_card(card, path.with_suffix(".json"))
-    return path
-
-
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a network with one class."""
-    return _write_network(tmp_path_factory.mktemp("weights"), "blur", 1)
+    return write_blur_network(tmp_path_factory.mktemp("weights"), "blur")
 
 
 @pytest.fixture(scope="session")
 def two_class_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a network with two classes, of which the second is bright."""
-    return _write_network(tmp_path_factory.mktemp("weights"), "blur2", 2)
+    return write_blur_network(tmp_path_factory.mktemp("weights"), "blur2", classes=2)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ import pytest
 import tifffile
 
 from cellseg_app.analysis.accuracy import compare_labels
+from cellseg_app.core.blocks import whole
 from cellseg_app.inference.predictor import WindowPredictor
+from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
-
-from .conftest import SHAPE, SPACING_UM, Cells, Command
+from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
 
 
 def _labels(record: Path) -> np.ndarray:
@@ -83,16 +85,36 @@ def test_every_route_to_a_volume_gives_the_same_labels(
         tifffile.imwrite(slices / f"plane{z}.tif", plane)
     compressed = tmp_path / "compressed.tif"
     tifffile.imwrite(compressed, cells.image, compression="zlib", tile=(16, 16))
-    zarr_out = cellseg(
-        "run", volume_file, "-o", tmp_path / "zarr", "--weights", network, "--format", "zarr"
-    )
-    assert zarr_out.code == 0
+    zarr = tmp_path / "cells.zarr"
+    with OmeZarrSlabWriter(
+        zarr, cells.image.shape, dtype=np.uint16, spacing_um_zyx=SPACING_UM
+    ) as out:
+        out.write(cells.image)
     labels = [
         _labels(cellseg("run", source, "-o", tmp_path / "out", "--weights", network).record)
-        for source in (volume_file, slices, compressed)
+        for source in (volume_file, slices, compressed, zarr)
     ]
     np.testing.assert_array_equal(labels[0], labels[1])
     np.testing.assert_array_equal(labels[0], labels[2])
+    np.testing.assert_array_equal(labels[0], labels[3])
+
+
+def test_results_as_ome_zarr_hold_the_same_cells(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> None:
+    tif = cellseg("run", volume_file, "-o", tmp_path / "a", "--weights", network).record
+    zarr = cellseg(
+        "run", volume_file, "-o", tmp_path / "b", "--weights", network, "--format", "zarr"
+    ).record
+    path = zarr.parent / _record(zarr)["files"]["labels"]
+    volume = open_volume(path)
+    assert volume.spacing_um_zyx == SPACING_UM
+    np.testing.assert_array_equal(volume.data[whole(SHAPE)], _labels(tif))
+    again = cellseg("resegment", zarr).record
+    np.testing.assert_array_equal(
+        open_volume(again.parent / _record(again)["files"]["labels"]).data[whole(SHAPE)],
+        _labels(tif),
+    )
 
 
 @pytest.mark.parametrize("window", [16, 40, "whole"])
