@@ -23,7 +23,8 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.intp]
 
-DEFAULT_BLOCK_ZYX: ShapeZYX = (128, 256, 256)
+# Small enough for the caches, large enough that what is done per block does not count.
+DEFAULT_BLOCK_ZYX: ShapeZYX = (64, 256, 256)
 
 
 class WritableArray(LazyArray, Protocol):

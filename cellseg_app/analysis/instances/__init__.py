@@ -66,6 +66,7 @@ def segment_instances(
         Choices of the user; what is None or belongs to another method is ignored.
     block_zyx
         Voxels of a block; a multiple of the chunks of `probability` and `labels_out` reads fastest.
+        None takes what suits the method.
     spacing_um_zyx
         Voxel size; None means cubic voxels. Only cell-peaks looks at it.
     workers
@@ -95,5 +96,6 @@ def segment_instances(
         options=options or InstanceSettings(),
         spacing_um_zyx=spacing_um_zyx,
         plan=BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel),
+        block_is_ours=block_zyx is None,
     )
     return INSTANCE_METHODS[method].run(job)

@@ -122,11 +122,21 @@ def _follow(target: Ids, where: Ids, size: int) -> Ids:
     pointer = compact[target].astype(np.intp)
     leaves = pointer < 0
     pointer[leaves] = np.flatnonzero(leaves)
-    while True:
-        further = pointer[pointer]
-        if np.array_equal(further, pointer):
-            return pointer
-        pointer = further
+    open_parts = list(range(0, len(pointer), _CACHED_VOXELS))
+    while open_parts:
+        # In place: what one part has learned shortens the paths of the next.
+        open_parts = [start for start in open_parts if _shorten(pointer, start)]
+    return pointer
+
+
+def _shorten(pointer: Ids, start: int) -> bool:
+    """Let some pointers skip a step; whether any of them had not arrived."""
+    part = pointer[start : start + _CACHED_VOXELS]
+    further = pointer[part]
+    if np.array_equal(further, part):
+        return False
+    part[:] = further
+    return True
 
 
 def _peaks(flat: Floats, ends: Ids, steps: ShapeZYX) -> Floats:

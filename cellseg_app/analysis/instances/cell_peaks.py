@@ -29,6 +29,8 @@ _DEPTH_OF_MAP = 0.25
 _DEPTH_OF_DISTANCE = 0.075
 _SMALLEST_SHARE = 1 / 40
 _SMALLEST = 8
+# Their halo is wide; smaller blocks would compute most distances several times.
+_BLOCK_FOR_DISTANCES = (256, 256, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ def segment(job: InstanceJob) -> InstanceResult:
     threshold = _THRESHOLD if job.threshold is None else job.threshold
     smoothing = _SMOOTHING if options.seed_smoothing is None else options.seed_smoothing
     landscape = choose_landscape(job, threshold=threshold, smoothing_voxels=smoothing)
+    if landscape.from_distance:
+        job = job.with_own_block(_BLOCK_FOR_DISTANCES)
     own_depth = _DEPTH_OF_DISTANCE if landscape.from_distance else _DEPTH_OF_MAP
     depth = own_depth if options.seed_depth is None else options.seed_depth
 

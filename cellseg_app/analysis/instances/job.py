@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -51,6 +51,13 @@ class InstanceJob:
     options: InstanceSettings
     spacing_um_zyx: SpacingZYX | None
     plan: BlockPlan
+    block_is_ours: bool = False
+
+    def with_own_block(self, block_zyx: ShapeZYX) -> InstanceJob:
+        """The job with another block, unless the caller has chosen one."""
+        if not self.block_is_ours:
+            return self
+        return replace(self, plan=replace(self.plan, block_zyx=block_zyx))
 
     def read(self, region: Region) -> Floats:
         """Probability of a region as float32; NaN is refused."""
