@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,6 +128,20 @@ def _names_in(folder: Path) -> set[str]:
         return set()
     except OSError as error:
         raise output_error(folder, error) from error
+
+
+def remove_results(folder: Path, stem: str) -> None:
+    """Delete the files of a run that did not come to its record, of every class."""
+    ours = re.compile(
+        rf"({LABELS_PREFIX}_)?{re.escape(stem)}(_class\d+)?\.(tif|zarr|csv|json)", re.ASCII
+    )
+    for path in folder.iterdir():
+        if not ours.fullmatch(path.name):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def free_path(path: Path | str) -> Path:

@@ -13,7 +13,7 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX
 from cellseg_app.inference.resample import ResampledArray
 from cellseg_app.io.hashing import file_sha256
-from cellseg_app.io.naming import free_result_names, volume_name
+from cellseg_app.io.naming import free_result_names, remove_results, volume_name
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import (
     RecordedChoices,
@@ -143,6 +143,9 @@ def resegment(
                 workspace=workspace,
                 report=report,
             )
+    except BaseException:
+        remove_results(output_folder, names.stem)
+        raise
     finally:
         workspace.remove()
     notes = (f"Re-segmented from {stored.path.name}; no network ran.", *image_notes)

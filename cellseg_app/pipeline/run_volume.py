@@ -19,12 +19,13 @@ from cellseg_app.inference.session import NetworkSession, open_session
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.finite import check_values
 from cellseg_app.io.hashing import file_sha256
-from cellseg_app.io.naming import ResultNames, free_result_names
+from cellseg_app.io.naming import ResultNames, free_result_names, remove_results
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
 from cellseg_app.io.space import require_free_space, require_writable
 from cellseg_app.pipeline.cells_stage import (
     CellDefaults,
+    FoundCells,
     Scene,
     find_cells,
     isotropic_shape,
@@ -136,35 +137,60 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
         input_hash = background.submit(file_sha256, request.source, cancel=report.cancel)
         with report.stage("network"):
             probability = run_network(ready.session, workspace, report)
-        names = free_result_names(
-            request.output_folder,
-            ready.volume.name,
-            model=loaded.card.architecture,
-            when=request.started,
-            pred_id=request.number,
-            image_format=request.settings.output.format,
-        )
-        with report.stage("saving probability"):
-            path = _save_probability(request, ready, names, probability, report)
-        scene = Scene(
-            ready.on_output_lattice(probability) if path is None else open_probability(path)[0],
-            ready.on_output_lattice(ready.volume.data),
-            ready.output_spacing_um_zyx,
-        )
-        with report.stage("cells"):
-            cells = find_cells(
-                scene,
-                request.settings,
-                CellDefaults.of(loaded.card),
-                names=names,
-                workspace=workspace,
-                probability_path=path,
-                report=report,
-            )
+        names = _names(request, ready, workspace)
+        try:
+            path, cells = _results(request, ready, names, probability, workspace, report)
+        except BaseException:
+            remove_results(request.output_folder, names.stem)
+            raise
     finished = Finished(request.started, names, path, cells, report.seconds, ready.notes)
     record = _write_record(request, ready, finished, input_hash)
     workspace.remove()
     return _result(record, finished)
+
+
+def _names(request: RunRequest, ready: Prepared, workspace: Workspace) -> ResultNames:
+    abandoned = workspace.remembered("stem")
+    if abandoned:
+        remove_results(request.output_folder, abandoned)
+    names = free_result_names(
+        request.output_folder,
+        ready.volume.name,
+        model=ready.session.card.architecture,
+        when=request.started,
+        pred_id=request.number,
+        image_format=request.settings.output.format,
+    )
+    workspace.remember(stem=names.stem)
+    return names
+
+
+def _results(
+    request: RunRequest,
+    ready: Prepared,
+    names: ResultNames,
+    probability: LazyArray,
+    workspace: Workspace,
+    report: Reporting,
+) -> tuple[Path | None, list[FoundCells]]:
+    with report.stage("saving probability"):
+        path = _save_probability(request, ready, names, probability, report)
+    scene = Scene(
+        ready.on_output_lattice(probability) if path is None else open_probability(path)[0],
+        ready.on_output_lattice(ready.volume.data),
+        ready.output_spacing_um_zyx,
+    )
+    with report.stage("cells"):
+        cells = find_cells(
+            scene,
+            request.settings,
+            CellDefaults.of(ready.session.card),
+            names=names,
+            workspace=workspace,
+            probability_path=path,
+            report=report,
+        )
+    return path, cells
 
 
 def open_workspace(request: RunRequest, loaded: LoadedNetwork) -> Workspace:

@@ -13,6 +13,7 @@ from cellseg_app.io.naming import (
     free_path,
     free_result_names,
     is_result_name,
+    remove_results,
     result_stem,
     volume_name,
 )
@@ -99,3 +100,17 @@ def test_free_path(tmp_path: Path) -> None:
     assert free_path(path).name == "summary_2.csv"
     free_path(path).write_text("")
     assert free_path(path).name == "summary_3.csv"
+
+
+def test_removing_a_run_leaves_all_others(tmp_path: Path) -> None:
+    gone = [
+        "a_Net_pred1.tif",
+        "a_Net_pred1.csv",
+        "Instance_seg_a_Net_pred1.tif",
+        "Instance_seg_a_Net_pred1_class2.tif",
+    ]
+    kept = ["a_Net_pred12.tif", "Instance_seg_a_Net_pred12.tif", "aa_Net_pred1.tif", "a.tif"]
+    for name in (*gone, *kept):
+        (tmp_path / name).touch()
+    remove_results(tmp_path, "a_Net_pred1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
