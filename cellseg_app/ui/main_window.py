@@ -16,7 +16,6 @@ from PySide6.QtGui import (
     QDesktopServices,
     QDragEnterEvent,
     QDropEvent,
-    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -192,6 +191,13 @@ class MainWindow(QMainWindow):
         )
         self.docks["progress"].raise_()
 
+    def reset_layout(self) -> None:
+        """Put every panel to its first place; the window keeps its size."""
+        size = self.size()
+        self.arrange_docks()
+        # Qt grows the window for the new dock sizes once the event loop turns.
+        QTimer.singleShot(0, lambda: self.resize(size))
+
     def _build_menus(self) -> None:
         for title, keys in MENUS.items():
             menu = self.menuBar().addMenu(title)
@@ -272,7 +278,7 @@ class MainWindow(QMainWindow):
             "load_preset": lambda: self.form_control.ask_load_preset(self),
             "reset_form": self.form.reset,
             "compare": self.results.compare,
-            "reset_layout": self.arrange_docks,
+            "reset_layout": self.reset_layout,
             "shortcuts": lambda: ShortcutsDialog(self.actions_by_key, self).open(),
             "report": lambda: self.show_crash(None),
             "open_logs": lambda: _open_folder(user_data_path() / "logs"),
@@ -473,13 +479,6 @@ class MainWindow(QMainWindow):
 
     # ---- Qt ----
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Give the docks their sizes; Qt ignores sizes set before."""
-        super().showEvent(event)
-        if not self._has_layout:
-            self._has_layout = True
-            QTimer.singleShot(0, self.arrange_docks)
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""
         if event.mimeData().hasUrls():
@@ -528,7 +527,7 @@ class MainWindow(QMainWindow):
         try:
             geometry, layout = bytes.fromhex(user.geometry), bytes.fromhex(user.layout)
         except ValueError:
-            geometry, layout = b"", b""
+            return
         if geometry:
             self.restoreGeometry(QByteArray(geometry))
         self._has_layout = bool(layout) and self.restoreState(QByteArray(layout), _LAYOUT_VERSION)

@@ -1,0 +1,312 @@
+"""From opening a volume to exported cells, through the real window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QCloseEvent, QDropEvent
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from cellseg_app.io.run_record import read_record
+from cellseg_app.io.table import read_table
+from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.state.unfinished import read_batch, unfinished_path
+from cellseg_app.ui.cells import RangeFilter
+from cellseg_app.workers.jobs import Crash
+from tests.e2e.conftest import SPACING_UM, Cells, Command
+from tests.e2e.gui.conftest import Driver
+
+THRESHOLD = ("run", "threshold", "threshold")
+
+
+def save_as(monkeypatch: pytest.MonkeyPatch, path: Path, kind: str) -> Path:
+    """Answer the next file dialog."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), kind))
+    return path
+
+
+def test_the_whole_way_gives_the_engines_own_cells(
+    driver: Driver,
+    volume_file: Path,
+    network: Path,
+    cells: Cells,
+    cellseg: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.press("preview")
+    driver.until(lambda: window.scene.preview is not None)
+    assert "in the preview" in window.run_bar.count.text()
+    assert len(window.desk.cells.table) > 0
+
+    driver.run_and_show()
+    record = window.desk.session.items[0].record
+    assert record is not None
+    assert read_record(record).n_cells == cells.count
+
+    driver.set(*THRESHOLD, value=0.9)
+    driver.wait_for_tuning()
+    driver.press("apply_here")
+    driver.until(lambda: not window.runs.is_running)
+    driver.until(
+        lambda: (
+            window.scene.result is not None
+            and window.scene.result.record.settings.threshold.threshold == 0.9
+        )
+    )
+
+    label = int(window.desk.cells.table["label"].iloc[3])
+    window.viewer.cell_clicked.emit(label)
+    row = window.table.view.currentIndex().row()
+    assert window.table.model.label_at(row) == label
+    assert window.viewer.state.highlighted == label
+
+    exported = save_as(monkeypatch, tmp_path / "cells.csv", "CSV (*.csv)")
+    driver.press("export_csv")
+    driver.until(exported.exists)
+    outcome = cellseg(
+        "run", volume_file, "-o", tmp_path / "cli", "--weights", network, "--threshold", "0.9"
+    )
+    own = outcome.record.with_suffix(".csv")
+    assert exported.read_bytes() == own.read_bytes()
+
+
+def test_preview_finds_in_a_crop_what_the_run_finds_there(
+    driver: Driver, volume_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    crop = (slice(4, 40), slice(6, 50), slice(10, 66))
+    monkeypatch.setattr(window.scene, "visible_crop", lambda: crop)
+    driver.press("preview")
+    driver.until(lambda: window.scene.preview is not None)
+    preview = window.scene.preview
+    assert preview is not None
+    previewed = preview.cells.labels > 0
+    driver.run_and_show()
+    result = window.scene.result
+    assert result is not None
+    assert result.labels is not None
+    inner = tuple(slice(6, n - 6) for n in previewed.shape)
+    full = result.labels[crop] > 0
+    agreement = np.mean(full[inner] == previewed[inner])
+    assert agreement > 0.995
+
+
+def test_class_slider_segments_the_class_on_request(
+    driver: Driver, volume_file: Path, two_class_network: Path
+) -> None:
+    window = driver.window
+    driver.set("run", "network", "weights", value=str(two_class_network))
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    assert window.viewer.state.class_index == 1, "starts at the class that holds the cells"
+    window.viewer.class_slider._slider.setValue(0)
+    assert window.viewer.state.class_index == 0
+    driver.press("segment_class")
+    driver.wait_for_tuning()
+    assert window.tuning.live is not None
+    assert window.tuning.live.class_index == 0
+    assert not window.actions_by_key["segment_class"].isEnabled()
+
+
+def test_a_corrupt_file_does_not_end_the_batch(
+    driver: Driver, volume_file: Path, cells: Cells
+) -> None:
+    window = driver.window
+    twin = write_volume_tiff(
+        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
+    )
+    damaged = volume_file.with_name("damaged.tif")
+    damaged.write_bytes(volume_file.read_bytes()[: volume_file.stat().st_size // 2])
+    driver.open(volume_file, damaged, twin)
+    states = {item.path.name: item.state for item in window.desk.session.items}
+    driver.run()
+    states = {item.path.name: item.state for item in window.desk.session.items}
+    assert states["cells.tif"] == states["twin.tif"] == "done"
+    assert states["damaged.tif"] in ("failed", "refused")
+    damaged_item = window.desk.session.item(damaged)
+    assert damaged_item is not None
+    assert damaged_item.text, "the list says why"
+    driver.until(lambda: len(window.plots.comparison._images) == 2)
+
+
+def test_cancel_stops_and_start_goes_on(driver: Driver, volume_file: Path) -> None:
+    window = driver.window
+    driver.set("run", "inference", "window", value=16)
+    driver.open_and_show(volume_file)
+    driver.press("start")
+    driver.until(lambda: window.progress.stage.text().startswith("Network"))
+    assert window.run_bar.cancel.isVisible()
+    assert not window.run_bar.start.isVisible()
+    driver.press("cancel")
+    driver.until(lambda: not window.runs.is_running)
+    assert window.desk.session.items[0].state == "cancelled"
+    assert window.run_bar.start.isVisible()
+    assert read_batch(unfinished_path()) is None, "a cancelled run is not offered again"
+    driver.run_and_show()
+    assert window.desk.session.items[0].state == "done"
+
+
+def test_closing_during_a_run_asks_cancels_and_is_offered_again(
+    driver: Driver, volume_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = driver.window
+    driver.set("run", "inference", "window", value=16)
+    driver.open_and_show(volume_file)
+    driver.press("start")
+    driver.until(lambda: window.progress.stage.text().startswith("Network"))
+    answers = ["Keep running", "Cancel the run and close"]
+
+    def answer(box: QMessageBox) -> int:
+        wanted = answers.pop(0)
+        button = next(b for b in box.buttons() if b.text() == wanted)
+        monkeypatch.setattr(QMessageBox, "clickedButton", lambda _: button)
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", answer)
+    window.close()
+    assert window.isVisible()
+    assert window.runs.is_running
+    window.close()
+    driver.until(lambda: not window.isVisible())
+    assert all(not lane._thread.isRunning() for lane in window.desk.lanes.all)
+    assert read_batch(unfinished_path()) is not None
+    window.offer_resume()
+    assert "did not end" in window.desk.messages.texts()[-1]
+
+
+def test_dropping_a_folder_makes_a_queue(driver: Driver, volume_file: Path, cells: Cells) -> None:
+    window = driver.window
+    write_volume_tiff(volume_file.with_name("b.tif"), cells.image, spacing_um_zyx=SPACING_UM)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(volume_file.parent))])
+    event = QDropEvent(
+        QPointF(5, 5),
+        Qt.DropAction.CopyAction,
+        data,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    window.dropEvent(event)
+    driver.until(lambda: [i.state for i in window.desk.session.items] == ["ready", "ready"])
+    assert window.queue.currentWidget() is window.queue.content
+
+
+def test_a_file_that_is_no_volume_is_refused_with_a_remedy(driver: Driver, tmp_path: Path) -> None:
+    flat = tmp_path / "flat.tif"
+    tifffile.imwrite(flat, np.zeros((20, 30), np.uint8))
+    driver.open(flat)
+    item = driver.window.desk.session.items[0]
+    assert item.state == "refused"
+    assert "2D" in item.text
+    assert not driver.window.actions_by_key["start"].isEnabled()
+
+
+def test_correcting_the_voxel_size_reaches_the_results(driver: Driver, volume_file: Path) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    for spin, um in zip(window.strip.spins, (3.0, 1.5, 1.5), strict=True):
+        spin.setValue(um)
+    assert window.desk.session.form.run.data.voxel_size_um_zyx == (3.0, 1.5, 1.5)
+    driver.until(
+        lambda: (
+            bool(window.viewer.layers) and window.viewer.layers[0].spacing_um_zyx == (3.0, 1.5, 1.5)
+        )
+    )
+    driver.run_and_show()
+    result = window.scene.result
+    assert result is not None
+    assert result.spacing_um_zyx == pytest.approx((3.0, 1.5, 1.5))
+
+
+def test_filtered_labels_are_exported(
+    driver: Driver, volume_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    driver.until(lambda: len(window.desk.cells.table) > 0)
+    sizes = window.desk.cells.table["n_voxels"]
+    window.desk.cells.add_filter(RangeFilter("n_voxels", float(sizes.median()), np.inf))
+    kept = set(window.desk.cells.kept_table["label"])
+    assert 0 < len(kept) < len(sizes)
+    target = save_as(monkeypatch, tmp_path / "some.tif", "TIFF (*.tif)")
+    driver.press("export_labels")
+    driver.until(target.exists)
+    assert set(np.unique(tifffile.imread(target))) - {0} == kept
+
+
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [
+        ("export_excel", "cells.xlsx"),
+        ("export_probability", "map.ome.zarr"),
+        ("export_methods", "methods.txt"),
+        ("export_record", "record.json"),
+        ("screenshot", "view.png"),
+    ],
+)
+def test_exports(
+    driver: Driver,
+    volume_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    name: str,
+) -> None:
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    driver.until(lambda: driver.window.actions_by_key[action].isEnabled())
+    target = save_as(monkeypatch, tmp_path / name, "")
+    driver.press(action)
+    driver.until(target.exists)
+    driver.until(lambda: any(name in text for text in driver.window.desk.messages.texts()))
+
+
+def test_a_bug_opens_a_report_and_the_window_goes_on(driver: Driver, volume_file: Path) -> None:
+    window = driver.window
+    seen: list[Crash | None] = []
+    window.show_crash = seen.append  # type: ignore[method-assign]
+    window.desk.lanes.files.crashed.connect(window.show_crash)
+
+    def fail(_context: Any) -> None:
+        raise ZeroDivisionError("a planted bug")
+
+    window.desk.lanes.files.submit("Counting to infinity", fail)
+    driver.until(lambda: bool(seen))
+    assert seen[0] is not None
+    assert "planted bug" in seen[0].traceback
+    driver.open_and_show(volume_file)
+
+
+def test_rerun_from_record_gives_the_same_cells(driver: Driver, volume_file: Path) -> None:
+    window = driver.window
+    driver.set(*THRESHOLD, value=0.6)
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    first = window.desk.session.items[0].record
+    assert first is not None
+    driver.set(*THRESHOLD, value=None)
+    window.rerun_record(first)
+    assert window.desk.session.form.run.threshold.threshold == 0.6
+    driver.until(lambda: not window.desk.lanes.files.busy)
+    driver.run()
+    second = window.desk.session.items[0].record
+    assert second is not None
+    assert second != first
+    left, right = (read_table(path.with_suffix(".csv")) for path in (first, second))
+    assert left.equals(right)
+
+
+def test_close_event_is_accepted_when_nothing_runs(driver: Driver) -> None:
+    event = QCloseEvent()
+    driver.window.closeEvent(event)
+    assert event.isAccepted()
