@@ -13,39 +13,23 @@ import psutil
 
 from cellseg_app.analysis.class_choice import foreground_class
 from cellseg_app.analysis.cleanup import without_large_parts
-from cellseg_app.analysis.instances import INSTANCE_METHODS, InstanceResult, segment_instances
+from cellseg_app.analysis.instances import InstanceResult, segment_instances
 from cellseg_app.analysis.measure import measure_cells
-from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.results import CellTable
-from cellseg_app.core.settings import InstanceSettings, RunSettings
+from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
-from cellseg_app.inference.cards import ModelCard
 from cellseg_app.io.finite import z_slabs
 from cellseg_app.io.naming import ResultNames
 from cellseg_app.io.table import write_table
+from cellseg_app.pipeline.choices import (
+    CellDefaults,
+    InstanceChoice,
+    instance_choice,
+    no_such_class,
+)
 from cellseg_app.pipeline.image_files import OneClass, write_image
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.workspace import Workspace
-
-_DEFAULT_METHOD = "cell-peaks"
-
-
-@dataclass(frozen=True, slots=True)
-class CellDefaults:
-    """What holds where the settings leave it open; from the model card."""
-
-    threshold: float = 0.5
-    method: str = _DEFAULT_METHOD
-    options: dict[str, Any] | None = None
-
-    @classmethod
-    def of(cls, card: ModelCard) -> CellDefaults:
-        """The defaults of a card."""
-        return cls(
-            card.default_threshold,
-            card.default_instances or _DEFAULT_METHOD,
-            dict(card.default_instance_options),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +128,6 @@ def _classes(scene: Scene, settings: RunSettings) -> list[int]:
     return [wanted]
 
 
-def no_such_class(wanted: int, n_classes: int) -> SettingsError:
-    """The sentence for a user who asked for a class that the network does not have."""
-    return SettingsError(
-        f"There is no class {wanted}: this network has {n_classes}.",
-        f"Choose auto, all or a class from 0 to {n_classes - 1}.",
-    )
-
-
 def _one_class(
     scene: Scene,
     index: int,
@@ -231,36 +207,6 @@ def _any_above(probability: LazyArray, threshold: float) -> bool:
         bool((probability[(z, slice(0, shape[1]), slice(0, shape[2]))] > threshold).any())
         for z in z_slabs(shape, 4)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceChoice:
-    """Method, its threshold (None: its own) and options, after all defaults."""
-
-    method: str
-    threshold: float | None
-    options: InstanceSettings
-
-
-def instance_choice(settings: RunSettings, defaults: CellDefaults) -> InstanceChoice | None:
-    """How cells are told apart; None if the user wants no instances."""
-    method = settings.instances.method or defaults.method
-    if method == "none":
-        return None
-    threshold = settings.threshold.threshold
-    # Otsu's method finds its own threshold unless the user insists on one.
-    if threshold is None and method != "voronoi-otsu":
-        threshold = defaults.threshold
-    return InstanceChoice(method, threshold, _options(settings.instances, method, defaults))
-
-
-def _options(chosen: InstanceSettings, method: str, defaults: CellDefaults) -> InstanceSettings:
-    """The user's options, completed by the card's where it speaks of the same method."""
-    if method != defaults.method or not defaults.options:
-        return chosen
-    given = {key: value for key, value in chosen.model_dump().items() if value is not None}
-    known = {k: v for k, v in defaults.options.items() if k in INSTANCE_METHODS[method].options}
-    return InstanceSettings.model_validate({**known, **given})
 
 
 def _measured(

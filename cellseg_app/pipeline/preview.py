@@ -17,7 +17,7 @@ from cellseg_app.core.volume import LazyArray, SpacingZYX, Volume
 from cellseg_app.inference.resample import resample
 from cellseg_app.inference.session import VolumeFit, fit_volume, open_session
 from cellseg_app.inference.weights import LoadedNetwork
-from cellseg_app.pipeline.cells_stage import CellDefaults, instance_choice, no_such_class
+from cellseg_app.pipeline.choices import CellDefaults, instance_choice, no_such_class
 from cellseg_app.pipeline.reporting import Reporting
 
 

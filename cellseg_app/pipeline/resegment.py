@@ -24,7 +24,8 @@ from cellseg_app.io.run_record import (
     write_record,
 )
 from cellseg_app.io.space import require_writable
-from cellseg_app.pipeline.cells_stage import CellDefaults, Scene, find_cells
+from cellseg_app.pipeline.cells_stage import Scene, find_cells
+from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.image_files import open_probability
 from cellseg_app.pipeline.recording import Finished, complete_record
 from cellseg_app.pipeline.reporting import Reporting

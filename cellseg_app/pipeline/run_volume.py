@@ -23,13 +23,8 @@ from cellseg_app.io.naming import ResultNames, free_result_names, remove_results
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
 from cellseg_app.io.space import require_free_space, require_writable
-from cellseg_app.pipeline.cells_stage import (
-    CellDefaults,
-    FoundCells,
-    Scene,
-    find_cells,
-    isotropic_shape,
-)
+from cellseg_app.pipeline.cells_stage import FoundCells, Scene, find_cells, isotropic_shape
+from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.estimate import Estimate, estimate_run
 from cellseg_app.pipeline.image_files import open_probability, write_image
 from cellseg_app.pipeline.network_stage import run_network

@@ -23,7 +23,7 @@ from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 from cellseg_app.workers.jobs import JobContext, Work
 
 if TYPE_CHECKING:
-    from cellseg_app.pipeline.cells_stage import CellDefaults
+    from cellseg_app.pipeline.choices import CellDefaults
 
 
 @dataclass(frozen=True, slots=True, eq=False)
