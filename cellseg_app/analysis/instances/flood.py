@@ -14,6 +14,8 @@ from cellseg_app.core.blocks import Region, block_regions, grow, region_shape, r
 # An even number: every round of steps begins with the cube.
 _STEPS = 12
 _NEW = np.uint32(2**31)
+# Voxels looked at together, few enough for the processor's cache.
+_CACHED_VOXELS = 2**14
 
 
 def flood_labels(job: InstanceJob, mask_of: Callable[[Region], Bools]) -> None:
@@ -101,9 +103,18 @@ def grow_labels(labels: Labels, is_open: Bools, steps: int) -> Labels:
 
 
 def _highest(flat: Labels, where: Ids, offsets: list[int]) -> Labels:
+    """The largest label among the neighbours of each voxel, 0 if none has one."""
+    # Seen from the first neighbour, none has a negative index.
+    views = [flat[offset - offsets[0] :] for offset in offsets]
     result = np.zeros(len(where), np.uint32)
-    for offset in offsets:
-        np.maximum(result, flat[where + offset], out=result)
+    for start in range(0, len(where), _CACHED_VOXELS):
+        seen_from = where[start : start + _CACHED_VOXELS] + offsets[0]
+        best = result[start : start + _CACHED_VOXELS]
+        label = np.empty_like(best)
+        for view in views:
+            # All indices are valid: "clip" only spares the copy that "raise" needs.
+            np.take(view, seen_from, out=label, mode="clip")
+            np.maximum(best, label, out=best)
     return result
 
 
