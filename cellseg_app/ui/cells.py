@@ -123,7 +123,8 @@ class Cells(QObject):
         rows = self._table.index[self._table["label"] == label]
         if len(rows) == 0 or not set(names) <= set(self._table.columns):
             return None
-        z, y, x = (round(float(self._table.at[rows[0], name])) for name in names)
+        middle = self._table.loc[rows[0], names].to_numpy(dtype=np.float64)
+        z, y, x = (int(v) for v in np.rint(middle))
         return z, y, x
 
     def values(self, column: str) -> dict[int, float]:

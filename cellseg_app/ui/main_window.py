@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, QUrl
+from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
 from PySide6.QtGui import (
-    QAction,
     QActionGroup,
     QCloseEvent,
     QDesktopServices,
@@ -18,25 +16,21 @@ from PySide6.QtGui import (
     QDropEvent,
 )
 from PySide6.QtWidgets import (
-    QDockWidget,
-    QFileDialog,
     QMainWindow,
-    QMenu,
     QMessageBox,
     QVBoxLayout,
     QWidget,
 )
 
-from cellseg_app.core.errors import UserError
-from cellseg_app.io.run_record import read_record
 from cellseg_app.paths import user_data_path
 from cellseg_app.state.session import Session
 from cellseg_app.state.settings import Theme, UserSettings
 from cellseg_app.state.unfinished import forget_batch, read_batch, unfinished_path
-from cellseg_app.ui.actions import MENUS, TOOLBAR, color_icons, make_actions
+from cellseg_app.ui.actions import color_icons, make_actions
 from cellseg_app.ui.cells import Cells
 from cellseg_app.ui.controllers.exports import ExportController
 from cellseg_app.ui.controllers.form_controller import FormController
+from cellseg_app.ui.controllers.records import RecordsController
 from cellseg_app.ui.controllers.results import ResultsController
 from cellseg_app.ui.controllers.runs import RunController
 from cellseg_app.ui.controllers.scene import SceneController
@@ -45,7 +39,9 @@ from cellseg_app.ui.controllers.volumes import VolumesController
 from cellseg_app.ui.desk import Desk, Lanes
 from cellseg_app.ui.dialogs.about import AboutDialog, ShortcutsDialog
 from cellseg_app.ui.dialogs.reports import BugDialog
+from cellseg_app.ui.docks import make_docks, reset_layout
 from cellseg_app.ui.forms.form import SettingsForm
+from cellseg_app.ui.menus import RecentMenu, fill_menus, fill_toolbar
 from cellseg_app.ui.panels.data_strip import DataStrip
 from cellseg_app.ui.panels.log_panel import LogPanel
 from cellseg_app.ui.panels.message_bar import MessageBar, Offer
@@ -63,32 +59,7 @@ from cellseg_app.workers.runs import EngineReady, NetworkShelf, warming_up
 
 _log = logging.getLogger(__name__)
 _TITLE: Final = "CellSeg"
-_LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
-_RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
-_BOTTOM = Qt.DockWidgetArea.BottomDockWidgetArea
 _LAYOUT_VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class DockInfo:
-    """A panel's place; those of the same `tabs_with` share one place as tabs."""
-
-    key: str
-    title: str
-    area: Qt.DockWidgetArea
-    size: int
-    tabs_with: str = ""
-
-
-DOCKS: Final = (
-    DockInfo("queue", "Volumes", _LEFT, 215),
-    DockInfo("layers", "Layers", _LEFT, 215),
-    DockInfo("form", "Settings", _RIGHT, 318),
-    DockInfo("progress", "Progress", _BOTTOM, 215),
-    DockInfo("table", "Cells", _BOTTOM, 215, "progress"),
-    DockInfo("plots", "Plots", _BOTTOM, 215, "progress"),
-    DockInfo("log", "Log", _BOTTOM, 215, "progress"),
-)
 
 
 class MainWindow(QMainWindow):
@@ -160,69 +131,14 @@ class MainWindow(QMainWindow):
             "plots": self.plots,
             "log": self.log,
         }
-        self.setCorner(Qt.Corner.BottomRightCorner, _RIGHT)
-        self.setCorner(Qt.Corner.BottomLeftCorner, _LEFT)
-        self.docks: dict[str, QDockWidget] = {}
-        for info in DOCKS:
-            dock = QDockWidget(info.title, self)
-            dock.setObjectName(f"dock-{info.key}")
-            dock.setWidget(contents[info.key])
-            self.docks[info.key] = dock
-        self.arrange_docks()
-
-    def arrange_docks(self) -> None:
-        """Put every panel to its first place."""
-        for info in DOCKS:
-            dock = self.docks[info.key]
-            dock.setFloating(False)
-            self.addDockWidget(info.area, dock)
-            if info.tabs_with:
-                self.tabifyDockWidget(self.docks[info.tabs_with], dock)
-            dock.show()
-        across = [info for info in DOCKS if info.area != _BOTTOM]
-        self.resizeDocks(
-            [self.docks[i.key] for i in across],
-            [i.size for i in across],
-            Qt.Orientation.Horizontal,
-        )
-        below = [info for info in DOCKS if info.area == _BOTTOM]
-        self.resizeDocks(
-            [self.docks[i.key] for i in below], [i.size for i in below], Qt.Orientation.Vertical
-        )
-        self.docks["progress"].raise_()
-
-    def reset_layout(self) -> None:
-        """Put every panel to its first place; the window keeps its size."""
-        size = self.size()
-        self.arrange_docks()
-        # Qt grows the window for the new dock sizes once the event loop turns.
-        QTimer.singleShot(0, lambda: self.resize(size))
+        self.docks = make_docks(self, contents)
 
     def _build_menus(self) -> None:
-        for title, keys in MENUS.items():
-            menu = self.menuBar().addMenu(title)
-            menu.setToolTipsVisible(True)
-            for key in keys:
-                if key is None:
-                    menu.addSeparator()
-                elif key == "@recent":
-                    self._recent_menu = menu.addMenu("Open recent")
-                    self._recent_menu.aboutToShow.connect(self._fill_recent)
-                elif key == "@panels":
-                    for dock in self.docks.values():
-                        menu.addAction(dock.toggleViewAction())
-                else:
-                    menu.addAction(self.actions_by_key[key])
-        bar = self.addToolBar("Main")
-        bar.setObjectName("toolbar")
-        bar.setMovable(False)
-        bar.setIconSize(QSize(20, 20))
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        for key in TOOLBAR:
-            if key is None:
-                bar.addSeparator()
-            else:
-                bar.addAction(self.actions_by_key[key])
+        recent = fill_menus(self, self.actions_by_key, self.docks)
+        self._recent = RecentMenu(
+            recent, lambda: self.desk.user.recent, lambda name: self.open_paths([Path(name)])
+        )
+        fill_toolbar(self, self.actions_by_key)
 
     def _build_controllers(self) -> None:
         desk = self.desk
@@ -233,6 +149,7 @@ class MainWindow(QMainWindow):
         self.runs = RunController(desk, self.scene, self.progress)
         self.results = ResultsController(desk, self.scene, table=self.table, plots=self.plots)
         self.exports = ExportController(desk, self.scene, self.tuning, parent=self)
+        self.records = RecordsController(desk, self.volumes, self.form_control, parent=self)
 
     def _connect(self) -> None:
         self._connect_actions()
@@ -264,8 +181,8 @@ class MainWindow(QMainWindow):
             "open": lambda: self.volumes.ask_files(self),
             "open_folder": lambda: self.volumes.ask_folder(self),
             "open_sample": self.volumes.open_sample,
-            "open_record": self._on_open_record,
-            "rerun_record": self._on_rerun_record,
+            "open_record": self.records.ask_open,
+            "rerun_record": self.records.ask_rerun,
             "quit": self.close,
             "preview": self.runs.preview,
             "estimate": self.runs.estimate,
@@ -278,7 +195,7 @@ class MainWindow(QMainWindow):
             "load_preset": lambda: self.form_control.ask_load_preset(self),
             "reset_form": self.form.reset,
             "compare": self.results.compare,
-            "reset_layout": self.reset_layout,
+            "reset_layout": lambda: reset_layout(self, self.docks),
             "shortcuts": lambda: ShortcutsDialog(self.actions_by_key, self).open(),
             "report": lambda: self.show_crash(None),
             "open_logs": lambda: _open_folder(user_data_path() / "logs"),
@@ -346,9 +263,7 @@ class MainWindow(QMainWindow):
         self.form_control.set_value(("run", "data", "voxel_size_um_zyx"), spacing)
 
     def _on_form_edited(self, path: tuple[str, ...]) -> None:
-        if path[:2] == ("run", "data") or not path:
-            self.volumes.read_again()
-        else:
+        if not self.volumes.read_again():
             self.tuning.on_form_edited(path)
 
     def _on_class_asked(self, index: int) -> None:
@@ -376,44 +291,6 @@ class MainWindow(QMainWindow):
 
     def _on_apply_all(self) -> None:
         self.runs.apply([item.path for item in self.desk.session.items])
-
-    def _on_open_record(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Open result", "", "Run record (*.json)")
-        if chosen:
-            self.open_record(Path(chosen))
-
-    def open_record(self, path: Path) -> None:
-        """Show an earlier run."""
-        try:
-            record = read_record(path)
-        except UserError as error:
-            self.desk.warn(error)
-            return
-        source = Path(record.input.path)
-        self.desk.session.add([source])
-        text = "Done" if record.n_cells is None else f"{record.n_cells:,} cells"
-        self.desk.session.change(source, state="done", record=path, text=text)
-        self.desk.session.current = source
-
-    def _on_rerun_record(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(
-            self, "Re-run from record", "", "Run record (*.json)"
-        )
-        if chosen:
-            self.rerun_record(Path(chosen))
-
-    def rerun_record(self, path: Path) -> None:
-        """Take volume and settings of an earlier run into the form; Start runs it again."""
-        from cellseg_app.pipeline.recording import settings_to_repeat
-
-        try:
-            record = read_record(path)
-        except UserError as error:
-            self.desk.warn(error)
-            return
-        self.form_control.take_run(settings_to_repeat(record))
-        self.open_paths([Path(record.input.path)])
-        self.desk.messages.tell(f"Settings of {path.name} are in the form; Start runs it again.")
 
     def _on_folder_asked(self, path: Path) -> None:
         item = self.desk.session.item(path)
@@ -466,16 +343,6 @@ class MainWindow(QMainWindow):
             self.actions_by_key[key].setEnabled(is_on)
         if not running:
             self._on_progress_changed(None)
-
-    def _fill_recent(self) -> None:
-        menu: QMenu = self._recent_menu
-        menu.clear()
-        for name in self.desk.user.recent:
-            action: QAction = menu.addAction(name)
-            action.triggered.connect(lambda _=False, n=name: self.open_paths([Path(n)]))
-        menu.setEnabled(True)
-        if not self.desk.user.recent:
-            menu.addAction("Nothing was opened yet").setEnabled(False)
 
     # ---- Qt ----
 

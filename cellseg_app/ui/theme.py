@@ -40,7 +40,7 @@ LIGHT: Final = Colors(
     accent="#0b6e99",
     on_accent="#ffffff",
     error="#b3261e",
-    good="#1c7c4a",
+    good="#16703f",
     warning="#8a5a00",
 )
 DARK: Final = Colors(

@@ -87,6 +87,17 @@ def warming_up() -> Work:
     return work
 
 
+def recognizing(weights: str) -> Work:
+    """Work that says what a weights file is; gives its `ModelCard`."""
+
+    def work(_context: JobContext) -> object:
+        from cellseg_app.inference.catalog import weights_info
+
+        return weights_info(weights).card
+
+    return work
+
+
 def estimating(
     shelf: NetworkShelf, source: Path, *, output_folder: Path, settings: RunSettings
 ) -> Work:

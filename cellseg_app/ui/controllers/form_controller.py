@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
-from cellseg_app.core.errors import UserError, WeightsError
-from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.errors import UserError
+from cellseg_app.core.settings import NetworkSettings, RunSettings
 from cellseg_app.inference.cards import ModelCard
-from cellseg_app.inference.catalog import WeightsEntry, find_weights, list_weights, weights_info
+from cellseg_app.inference.catalog import find_weights, list_weights
 from cellseg_app.io.run_record import read_record
 from cellseg_app.state.presets import (
     delete_preset,
@@ -26,9 +26,10 @@ from cellseg_app.ui.forms.editors import ListEditor, NumberEditor, TripleEditor
 from cellseg_app.ui.forms.field_specs import FieldPath
 from cellseg_app.ui.forms.form import SettingsForm
 from cellseg_app.ui.panels.run_bar import RunBar
-from cellseg_app.workers.runs import EngineReady
+from cellseg_app.workers.runs import EngineReady, recognizing
 
 _GIB = 1024**3
+_SAVE_DELAY_MS = 800
 
 
 class FormController(QObject):
@@ -45,7 +46,12 @@ class FormController(QObject):
     def __init__(self, desk: Desk, form: SettingsForm, bar: RunBar) -> None:
         super().__init__()
         self._desk, self._form, self._bar = desk, form, bar
-        self._entries: list[WeightsEntry] = []
+        self._entries = list_weights()
+        self._recognized: dict[str, ModelCard | None] = {}
+        self._saving = QTimer(self)
+        self._saving.setSingleShot(True)
+        self._saving.setInterval(_SAVE_DELAY_MS)
+        self._saving.timeout.connect(desk.remember)
         form.edited.connect(self._on_form_edited)
         bar.preset_chosen.connect(self._on_preset_chosen)
         bar.preset_removed.connect(self._on_preset_removed)
@@ -56,8 +62,7 @@ class FormController(QObject):
         self.refresh_presets()
 
     def refresh(self) -> None:
-        """Look again at installed weights and at what does not apply."""
-        self._entries = list_weights()
+        """Look again at what does not apply."""
         settings = self._desk.session.form.run
         self._list_weights(settings.network.name)
         item = self._desk.session.current_item
@@ -67,7 +72,8 @@ class FormController(QObject):
         self._suggest(card, info)
 
     def set_engine(self, ready: EngineReady) -> None:
-        """Offer the processors of this machine."""
+        """Offer the processors of this machine; weights of the last time can be recognized."""
+        self._recognize(self._desk.session.form.run.network.weights)
         self._list_devices(
             tuple(
                 (device.name, f"{device.title}, {device.memory_bytes / _GIB:.0f} GiB")
@@ -147,9 +153,12 @@ class FormController(QObject):
         elif path == ("run", "network", "weights"):
             form = self._with_network_of_weights(form)
         self._desk.session.form = form
-        self._desk.remember(form=form)
-        if form.run.network != before or path[:2] != ("run", "network"):
-            self.refresh()
+        # A slider sends many values; the disk gets the last one.
+        self._desk.user = self._desk.user.model_copy(update={"form": form})
+        self._saving.start()
+        if form.run.network != before:
+            self._recognize(form.run.network.weights)
+        self.refresh()
         self.edited.emit(path)
 
     def _with_network_of_weights(self, form: FormSettings) -> FormSettings:
@@ -192,14 +201,36 @@ class FormController(QObject):
 
     def _card(self, settings: RunSettings) -> ModelCard | None:
         weights = settings.network.weights
-        try:
-            # A file without a card is recognized by the engine; that takes torch and time.
-            known = weights is None or any(e.name == weights for e in self._entries)
-            if weights is not None and not known and not _has_card(Path(weights)):
+        if weights in self._recognized:
+            return self._recognized[weights]
+        if weights is None:
+            try:
+                path = find_weights(settings.network.name)
+            except UserError:
                 return None
-            return weights_info(weights or settings.network.name).card
-        except (WeightsError, UserError):
-            return None
+            return next((e.card for e in self._entries if e.card_path == path), None)
+        return next((e.card for e in self._entries if e.name == weights), None)
+
+    def _recognize(self, weights: str | None) -> None:
+        """Find out what a weights file of the user's own is; that takes torch and time."""
+        if weights is None or weights in self._recognized:
+            return
+        if any(entry.name == weights for entry in self._entries):
+            return
+        handle = self._desk.lanes.files.submit("Recognizing weights", recognizing(weights))
+        self._desk.watch(handle, lambda card: self._on_recognized(weights, card))
+
+    def _on_recognized(self, weights: str, card: object) -> None:
+        if not isinstance(card, ModelCard):
+            return
+        self._recognized[weights] = card
+        form = self._desk.session.form
+        network = form.run.network
+        if network.weights == weights and card.architecture not in (network.name, "custom"):
+            network = NetworkSettings(name=card.architecture, weights=weights)
+            run = form.run.model_copy(update={"network": network})
+            self.take(form.model_copy(update={"run": run}))
+        self.refresh()
 
     def _suggest(self, card: ModelCard | None, info: object) -> None:
         threshold = self._form.editor("run", "threshold", "threshold")
@@ -217,9 +248,3 @@ class FormController(QObject):
         size = self._form.editor("run", "data", "voxel_size_um_zyx")
         if isinstance(size, TripleEditor):
             size.suggest(getattr(info, "spacing_um_zyx", None))
-
-
-def _has_card(path: Path) -> bool:
-    from cellseg_app.inference.cards import card_path_for, looks_like_card
-
-    return looks_like_card(path if path.suffix == ".json" else card_path_for(path))

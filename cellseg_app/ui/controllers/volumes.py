@@ -10,8 +10,10 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from cellseg_app.core.errors import InputError, UserError
+from cellseg_app.core.settings import DataSettings
 from cellseg_app.io.open import VolumeInfo
 from cellseg_app.paths import resource_path
+from cellseg_app.state.session import ItemState
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.panels.data_strip import DataStrip
@@ -42,6 +44,7 @@ class VolumesController(QObject):
         super().__init__()
         self._desk, self._scene, self._queue, self._strip = desk, scene, queue, strip
         self._reading: JobHandle | None = None
+        self._read_with = DataSettings()
         queue.chosen.connect(self.look_at)
         queue.remove_asked.connect(self.remove)
         strip.spacing_edited.connect(self.spacing_edited)
@@ -92,9 +95,12 @@ class VolumesController(QObject):
         """Show a volume in the viewer."""
         self._desk.session.current = path
 
-    def read_again(self) -> None:
-        """Read the current volume with other data settings."""
+    def read_again(self, *, always: bool = False) -> bool:
+        """Read the current volume anew if the data settings have changed; says whether."""
+        if self._desk.session.form.run.data == self._read_with and not always:
+            return False
         self._on_state_current(self._desk.session.current)
+        return True
 
     def _on_expanded(self, paths: object) -> None:
         assert isinstance(paths, list)
@@ -115,10 +121,13 @@ class VolumesController(QObject):
         if isinstance(info, UserError):
             text = f"{info.problem} {info.remedy}".strip()
             self._desk.session.change(path, state="refused", text=text)
-        elif info.problem:
-            self._desk.session.change(path, state="refused", text=info.problem, info=info)
         else:
-            self._desk.session.change(path, state="ready", text=shape_sentence(info), info=info)
+            self._take_info(path, info)
+
+    def _take_info(self, path: Path, info: VolumeInfo) -> None:
+        state: ItemState = "refused" if info.problem else "ready"
+        text = info.problem or shape_sentence(info)
+        self._desk.session.change(path, state=state, text=text, info=info)
 
     def _on_state_items(self) -> None:
         self._queue.show_items(self._desk.session.items, self._desk.session.current)
@@ -135,6 +144,7 @@ class VolumesController(QObject):
             self._desk.cells.set_table(None)
             return
         settings = self._desk.session.form.run.data
+        self._read_with = settings
         handle = self._desk.lanes.files.submit(f"Opening {path.name}", reading(path, settings))
         handle.finished.connect(self._on_read)
         handle.failed.connect(lambda error: self._on_unreadable(path, error))
@@ -145,6 +155,10 @@ class VolumesController(QObject):
         self._reading = None
 
     def _on_read(self, found: VolumeReading) -> None:
+        item = self._desk.session.item(found.path)
+        if item is not None and item.state in ("reading", "refused"):
+            # Another channel or time point may be usable where the first was not.
+            self._take_info(found.path, found.info)
         given = self._desk.session.form.run.data.voxel_size_um_zyx
         self._strip.show_info(found.info, found.thumbnails, given=given)
         self._scene.show_volume(found)

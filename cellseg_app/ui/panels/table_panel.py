@@ -60,6 +60,9 @@ class TablePanel(Panel):
         cells.table_changed.connect(self._on_table_changed)
         cells.filters_changed.connect(self._show_filters)
         cells.chosen_changed.connect(self._on_chosen_changed)
+        # Rows move when they are sorted or filtered; the chosen cell stays the same.
+        for moved in (self.model.layoutChanged, self.model.modelReset):
+            moved.connect(lambda *_: self._on_chosen_changed(cells.chosen))
         self._on_table_changed()
 
     def _set_up_view(self) -> None:
@@ -79,7 +82,7 @@ class TablePanel(Panel):
 
     def _build_bar(self, exports: tuple[QAction, ...]) -> QHBoxLayout:
         bar = QHBoxLayout()
-        self.count = QLabel()
+        self.count_label = QLabel()
         self.column = _narrow_box()
         self.column.setAccessibleName("Column to filter by")
         self.column.setToolTip("Column to filter by")
@@ -96,7 +99,7 @@ class TablePanel(Panel):
         self.color.activated.connect(self._on_q_color)
         color_title = QLabel("Colour by")
         color_title.setBuddy(self.color)
-        parts = (self.count, self.column, self.low, self.high, add, color_title, self.color)
+        parts = (self.count_label, self.column, self.low, self.high, add, color_title, self.color)
         for widget in parts:
             bar.addWidget(widget)
         bar.insertStretch(1, 1)
@@ -118,6 +121,8 @@ class TablePanel(Panel):
             self.color.addItem(_OWN_COLORS)
             self.color.addItems(columns)
             self.color.setCurrentIndex(max(0, self.color.findText(wanted)))
+        # The colours belong to the ids of the table before.
+        self._on_q_color(self.color.currentIndex())
         self.set_filled(len(self._cells.table) > 0)
         self._fit_columns()
         self._show_filters()
@@ -142,7 +147,7 @@ class TablePanel(Panel):
         self._chips.addStretch(1)
         total, shown = len(self._cells.table), int(np.count_nonzero(self._cells.kept))
         noun = "cell" if total == 1 else "cells"
-        self.count.setText(
+        self.count_label.setText(
             f"{total:,} {noun}" if shown == total else f"{shown:,} of {total:,} {noun}"
         )
 

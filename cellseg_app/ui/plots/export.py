@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMarginsF, QRectF, QSize, QSizeF
-from PySide6.QtGui import QColor, QImage, QPageLayout, QPageSize, QPainter, QPdfWriter
+from PySide6.QtGui import (
+    QColor,
+    QImage,
+    QImageWriter,
+    QPageLayout,
+    QPageSize,
+    QPainter,
+    QPdfWriter,
+)
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
@@ -50,7 +59,11 @@ def _png(view: QGraphicsView) -> bytes:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     view.render(painter, QRectF(0, 0, size.width(), size.height()))
     painter.end()
-    return _written(lambda buffer: image.save(buffer, "PNG"))
+
+    def draw(buffer: QBuffer) -> None:
+        QImageWriter(buffer, QByteArray(b"png")).write(image)
+
+    return _written(draw)
 
 
 def _svg(view: QGraphicsView) -> bytes:
@@ -84,10 +97,10 @@ def _pdf(view: QGraphicsView) -> bytes:
     return _written(draw)
 
 
-def _written(draw: object) -> bytes:
+def _written(draw: Callable[[QBuffer], None]) -> bytes:
     content = QByteArray()
     buffer = QBuffer(content)
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    draw(buffer)  # type: ignore[operator]
+    draw(buffer)
     buffer.close()
     return bytes(content.data())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker, Signal
@@ -27,6 +29,7 @@ from cellseg_app.ui.panels.empty_state import EmptyState, Panel
 from cellseg_app.ui.plots.export import PLOT_FILTER, save_plot
 from cellseg_app.ui.theme import Appearance
 
+Numbers = npt.NDArray[np.float64]
 _MAX_BINS = 60
 _MAX_POINTS = 20_000
 
@@ -288,12 +291,12 @@ class PlotPanel(Panel):
         self._cells = cells
         self.histogram = Histogram(cells, appearance)
         self.scatter = Scatter(cells, appearance)
-        self.depth = DepthProfile(cells, appearance)
+        self.profile = DepthProfile(cells, appearance)
         self.comparison = Comparison(cells, appearance)
         for title, plot in (
             ("Histogram", self.histogram),
             ("Scatter", self.scatter),
-            ("Depth profile", self.depth),
+            ("Depth profile", self.profile),
             ("Images compared", self.comparison),
         ):
             self.tabs.addTab(plot, title)
@@ -307,7 +310,7 @@ class PlotPanel(Panel):
         size = "volume_um3" if "volume_um3" in columns else "n_voxels"
         self.histogram.offer(columns, [size])
         self.scatter.offer(columns, [size, "intensity_mean"])
-        self.depth.offer(columns, [size])
+        self.profile.offer(columns, [size])
         self.comparison.offer(columns, [size])
         self.set_filled(len(self._cells.table) > 0)
         self._draw()
@@ -326,13 +329,13 @@ def _column_box(place: int) -> QComboBox:
     return box
 
 
-def _finite(values: pd.Series) -> np.ndarray:  # type: ignore[type-arg]
+def _finite(values: pd.Series[Any]) -> Numbers:
     numbers = values.to_numpy(dtype=np.float64)
-    finite: np.ndarray = numbers[np.isfinite(numbers)]  # type: ignore[type-arg]
+    finite: Numbers = numbers[np.isfinite(numbers)]
     return finite
 
 
-def _n_bins(values: np.ndarray) -> int:  # type: ignore[type-arg]
+def _n_bins(values: Numbers) -> int:
     return int(np.clip(np.sqrt(len(values)) * 1.5, 5, _MAX_BINS))
 
 

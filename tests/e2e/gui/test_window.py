@@ -295,7 +295,7 @@ def test_rerun_from_record_gives_the_same_cells(driver: Driver, volume_file: Pat
     first = window.desk.session.items[0].record
     assert first is not None
     driver.set(*THRESHOLD, value=None)
-    window.rerun_record(first)
+    window.records.rerun(first)
     assert window.desk.session.form.run.threshold.threshold == 0.6
     driver.until(lambda: not window.desk.lanes.files.busy)
     driver.run()

@@ -1,0 +1,76 @@
+"""The places of the panels, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+_LEFT: Final = Qt.DockWidgetArea.LeftDockWidgetArea
+_RIGHT: Final = Qt.DockWidgetArea.RightDockWidgetArea
+_BOTTOM: Final = Qt.DockWidgetArea.BottomDockWidgetArea
+
+
+@dataclass(frozen=True, slots=True)
+class DockInfo:
+    """A panel's place; those with the same `tabs_with` share that one's place as tabs."""
+
+    key: str
+    title: str
+    area: Qt.DockWidgetArea
+    size: int
+    tabs_with: str = ""
+
+
+DOCKS: Final = (
+    DockInfo("queue", "Volumes", _LEFT, 215),
+    DockInfo("layers", "Layers", _LEFT, 215),
+    DockInfo("form", "Settings", _RIGHT, 318),
+    DockInfo("progress", "Progress", _BOTTOM, 215),
+    DockInfo("table", "Cells", _BOTTOM, 215, "progress"),
+    DockInfo("plots", "Plots", _BOTTOM, 215, "progress"),
+    DockInfo("log", "Log", _BOTTOM, 215, "progress"),
+)
+
+
+def make_docks(window: QMainWindow, contents: Mapping[str, QWidget]) -> dict[str, QDockWidget]:
+    """Put every panel into a dock at its first place; returns the docks by key."""
+    window.setCorner(Qt.Corner.BottomRightCorner, _RIGHT)
+    window.setCorner(Qt.Corner.BottomLeftCorner, _LEFT)
+    docks = {}
+    for info in DOCKS:
+        dock = QDockWidget(info.title, window)
+        dock.setObjectName(f"dock-{info.key}")
+        dock.setWidget(contents[info.key])
+        docks[info.key] = dock
+    arrange(window, docks)
+    return docks
+
+
+def arrange(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
+    """Put every panel to its first place."""
+    for info in DOCKS:
+        dock = docks[info.key]
+        dock.setFloating(False)
+        window.addDockWidget(info.area, dock)
+        if info.tabs_with:
+            window.tabifyDockWidget(docks[info.tabs_with], dock)
+        dock.show()
+    for is_bottom, direction in (
+        (False, Qt.Orientation.Horizontal),
+        (True, Qt.Orientation.Vertical),
+    ):
+        chosen = [info for info in DOCKS if (info.area == _BOTTOM) is is_bottom]
+        window.resizeDocks([docks[i.key] for i in chosen], [i.size for i in chosen], direction)
+    docks["progress"].raise_()
+
+
+def reset_layout(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
+    """Put every panel to its first place; the window keeps its size."""
+    size = window.size()
+    arrange(window, docks)
+    # Qt grows the window for the new dock sizes once the event loop turns.
+    QTimer.singleShot(0, lambda: window.resize(size))
