@@ -105,7 +105,8 @@ def choose_step(
         candidates = too_long or [axis for axis in range(3) if sizes[axis] > 1]
         if not candidates:
             return step[0], step[1], step[2]
-        step[min(candidates, key=lambda axis: step[axis] * scale_zyx[axis])] *= 2
+        # Of equals Z last: planes are what the eye misses first.
+        step[min(candidates, key=lambda axis: (step[axis] * scale_zyx[axis], axis == 0))] *= 2
 
 
 def build_overview(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -45,12 +45,14 @@ class VoxelReader:
         self._capacity = n_bytes
         self._held = 0
         self._cache: OrderedDict[_Key, npt.NDArray[Any]] = OrderedDict()
-        self._seconds: dict[tuple[Layer, Plane], float] = {}
+        # Of the last two readings of single slices: one alone may have met a busy disk.
+        self.seconds: dict[tuple[Layer, Plane], deque[float]] = {}
         self._lock = threading.Lock()
 
     def expected_s(self, request: SliceRequest) -> float | None:
-        """How long the last reading of this layer in this direction took; None if unknown."""
-        return self._seconds.get((request.layer, request.plane))
+        """How long reading a slice of this layer in this direction takes; None if unknown."""
+        seen = self.seconds.get((request.layer, request.plane))
+        return min(seen) if seen else None
 
     def read(self, request: SliceRequest, stale: Stale) -> npt.NDArray[Any]:
         """The slice (rows, columns), one value per pixel.
@@ -67,13 +69,17 @@ class VoxelReader:
         if kept is not None:
             return kept
         start = time.perf_counter()
-        block, was_cached = self._block(request, stale)
+        if self._is_slow(request):
+            block = self._from_thick(request, stale)
+        else:
+            block = self._single(request, stale)
         flat = flatten(block, request)
         if not _read_decimated(request):
             mean = request.layer.kind != "labels"
             flat = shrink(flat, request.rows, request.columns, mean=mean)
-        if not was_cached:
-            self._seconds[request.layer, request.plane] = time.perf_counter() - start
+        if not self._is_slow(request):
+            seen = self.seconds.setdefault((request.layer, request.plane), deque(maxlen=2))
+            seen.append(time.perf_counter() - start)
         self._put(key, np.ascontiguousarray(flat))
         return flat
 
@@ -82,24 +88,28 @@ class VoxelReader:
         with self._lock:
             for key in [key for key in self._cache if layer in key]:
                 self._held -= self._cache.pop(key).nbytes
-            for seen in [seen for seen in self._seconds if seen[0] is layer]:
-                del self._seconds[seen]
+            for seen in [seen for seen in self.seconds if seen[0] is layer]:
+                del self.seconds[seen]
 
-    def _block(self, request: SliceRequest, stale: Stale) -> tuple[npt.NDArray[Any], bool]:
-        """The voxels (Z, Y, X) of a request, and whether they came from the cache."""
+    def _is_slow(self, request: SliceRequest) -> bool:
         if request.planes[1] - request.planes[0] > 1 or _read_decimated(request):
-            return self._projected(request, stale), False
-        slow = (self.expected_s(request) or 0.0) > SLOW_S
-        if not slow or isinstance(request.layer.data, np.ndarray):
-            return self._pieces(request, request.region, stale), False
-        return self._from_thick(request, stale)
+            return False
+        if isinstance(request.layer.data, np.ndarray):
+            return False
+        seen = self.seconds.get((request.layer, request.plane), ())
+        return len(seen) == 2 and min(seen) > SLOW_S
 
-    def _from_thick(self, request: SliceRequest, stale: Stale) -> tuple[npt.NDArray[Any], bool]:
+    def _single(self, request: SliceRequest, stale: Stale) -> npt.NDArray[Any]:
+        """The voxels (Z, Y, X) of a request and no more."""
+        if request.planes[1] - request.planes[0] > 1 or _read_decimated(request):
+            return self._projected(request, stale)
+        return self._pieces(request, request.region, stale)
+
+    def _from_thick(self, request: SliceRequest, stale: Stale) -> npt.NDArray[Any]:
+        """The same, with its neighbours kept for the requests to come."""
         region = thick_region(request)
-        axis = PLANES[request.plane].normal
         key: _Key = ("thick", request.layer, request.class_index, request.plane, str(region))
         block = self._get(key)
-        was_cached = block is not None
         if block is None:
             block = self._pieces(request, region, stale)
             self._put(key, block)
@@ -107,8 +117,7 @@ class VoxelReader:
             slice(want.start - have.start, want.stop - have.start)
             for want, have in zip(request.region, region, strict=True)
         ]
-        assert cut[axis].stop - cut[axis].start == 1
-        return block[tuple(cut)], was_cached
+        return block[tuple(cut)]
 
     def _projected(self, request: SliceRequest, stale: Stale) -> npt.NDArray[Any]:
         """The maximum across the pane, with a few planes in memory at a time."""

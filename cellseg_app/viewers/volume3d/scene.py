@@ -76,6 +76,11 @@ class SpaceScene:
         native: QWidget = self.canvas.native
         return native
 
+    @property
+    def ready(self) -> set[str]:
+        """Keys of the layers that are on the card."""
+        return {key for key, shown in self._shown.items() if shown.ready}
+
     # ---- Volumes ----
 
     def begin(self, layer: Layer, texture: VolumeTexture, colors: LabelColors) -> None:

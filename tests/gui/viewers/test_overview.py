@@ -1,0 +1,110 @@
+"""Lower resolution for 3D and for a first look, and the contrast chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cellseg_app.state.display import Layer, LayerLook, ViewState
+from cellseg_app.state.slicing import Plane, Viewport, resolve_slice
+from cellseg_app.viewers.overview import (
+    build_overview,
+    choose_step,
+    coarse_slice,
+    glance,
+    statistics,
+)
+
+MIB = 1024**2
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "expected"),
+    [
+        ((500, 2048, 2048), (1.0, 1.0, 1.0), (2, 4, 4)),
+        ((500, 2048, 2048), (4.0, 1.0, 1.0), (1, 8, 4)),
+        ((100, 200, 300), (1.0, 1.0, 1.0), (1, 1, 1)),
+        ((4, 5000, 100), (1.0, 1.0, 1.0), (1, 4, 1)),
+    ],
+)
+def test_the_finest_axes_are_thinned_out_first(
+    shape: tuple[int, int, int], scale: tuple[float, float, float], expected: tuple[int, int, int]
+) -> None:
+    step = choose_step(shape, 2, scale_zyx=scale, n_bytes=128 * MIB, max_size=2048)
+    assert step == expected
+
+
+@pytest.mark.parametrize("n_bytes", [1, 1000, 10**6, 10**9])
+@pytest.mark.parametrize("max_size", [16, 512])
+def test_an_overview_fits_the_card(n_bytes: int, max_size: int) -> None:
+    shape = (77, 1300, 901)
+    step = choose_step(shape, 4, scale_zyx=(3.0, 0.4, 0.4), n_bytes=n_bytes, max_size=max_size)
+    sizes = [-(-n // s) for n, s in zip(shape, step, strict=True)]
+    assert max(sizes) <= max_size
+    assert np.prod(sizes) * 4 <= max(n_bytes, 4)
+
+
+def test_intensities_are_averaged_in_the_plane(
+    layers: list[Layer], image: npt.NDArray[Any]
+) -> None:
+    made = build_overview(layers[0], 0, step_zyx=(2, 2, 2), stale=lambda: False)
+    assert made is not None
+    expected = image[1::2].reshape(10, 20, 2, 30, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(made.data, expected, atol=0.51)
+    assert made.data.dtype == image.dtype
+    assert made.badge == "shown at 1/2"
+
+
+def test_labels_keep_their_ids(layers: list[Layer]) -> None:
+    made = build_overview(layers[2], 0, step_zyx=(1, 3, 3), stale=lambda: False)
+    assert made is not None
+    assert set(np.unique(made.data)) == {0, 7, 300}
+    assert made.data.shape == (20, 14, 20)
+
+
+def test_a_stale_overview_is_given_up(layers: list[Layer]) -> None:
+    assert build_overview(layers[0], 0, step_zyx=(1, 2, 2), stale=lambda: True) is None
+
+
+@pytest.mark.parametrize("plane", ["xy", "xz", "yz"])
+def test_a_coarse_slice_lies_on_the_exact_one(layers: list[Layer], plane: Plane) -> None:
+    made = build_overview(layers[2], 0, step_zyx=(1, 1, 1), stale=lambda: False)
+    assert made is not None
+    viewport = Viewport((-100.0, -100.0), (100.0, 100.0), px_um=0.1)
+    request = resolve_slice(
+        layers[2], ViewState(), look=LayerLook(), plane=plane, viewport=viewport,
+        point_um=(11.0, 15.5, 7.75),
+    )  # fmt: skip
+    assert request is not None
+    found = coarse_slice(made, request)
+    assert found is not None
+    flat, rect_um = found
+    assert rect_um == request.rect_um
+    assert flat.shape == (request.rows.n, request.columns.n)
+    assert 7 in flat
+
+
+def test_auto_contrast_leaves_out_the_few_brightest() -> None:
+    rng = np.random.default_rng(0)
+    voxels = rng.normal(100, 10, (20, 50, 50)).astype(np.float32)
+    voxels[10, 20, 20] = 60_000
+    found = statistics(voxels)
+    assert 60 < found.auto_clims[0] < 90
+    assert 120 < found.auto_clims[1] < 160
+    assert found.range[1] == 60_000
+    assert found.counts.sum() == voxels.size
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, np.nan])
+def test_an_even_volume_has_contrast_limits_all_the_same(value: float) -> None:
+    low, high = statistics(np.full((3, 4, 5), value, np.float32)).auto_clims
+    assert low < high
+
+
+def test_a_glance_at_several_classes_takes_the_one_asked_for() -> None:
+    classes = np.stack([np.full((9, 8, 7), n, np.float32) for n in range(3)])
+    layer = Layer("p", "P", "probability", classes)
+    assert np.unique(glance(layer, 2)).tolist() == [2.0]
