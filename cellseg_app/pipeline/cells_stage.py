@@ -147,7 +147,12 @@ def _one_class(
     large = settings.threshold.remove_large_voxels
     if large is not None:
         probability = without_large_parts(
-            probability, floor, large, progress=report.progress, cancel=report.cancel
+            probability,
+            floor,
+            large,
+            workers=_workers(),
+            progress=report.progress,
+            cancel=report.cancel,
         )
     labels = workspace.labels(_shape_zyx(probability))
     result = _labelled(probability, labels, choice, floor, scene.spacing_um_zyx, report)
@@ -195,7 +200,7 @@ def _labelled(
         threshold=choice.threshold,
         options=choice.options,
         spacing_um_zyx=spacing_um_zyx,
-        workers=psutil.cpu_count(logical=False) or 1,
+        workers=_workers(),
         progress=report.progress,
         cancel=report.cancel,
     )
@@ -207,6 +212,10 @@ def _any_above(probability: LazyArray, threshold: float) -> bool:
         bool((probability[(z, slice(0, shape[1]), slice(0, shape[2]))] > threshold).any())
         for z in z_slabs(shape, 4)
     )
+
+
+def _workers() -> int:
+    return psutil.cpu_count(logical=False) or 1
 
 
 def _measured(
@@ -224,6 +233,7 @@ def _measured(
         probability=probability,
         spacing_um_zyx=scene.spacing_um_zyx,
         settings=settings.statistics,
+        workers=_workers(),
         progress=report.progress,
         cancel=report.cancel,
     )
