@@ -24,7 +24,9 @@ from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.samples import HIGH_QUANTILE, LOW_QUANTILE
 from cellseg_app.training.settings import TrainingSettings
 
-SEED_DEPTH = 0.08
+# Below one half, because people outline a little more than half of what a cell stands out.
+PEAKED_THRESHOLD = 0.45
+SEED_DEPTH = 0.1
 _DECODER = "decoder."
 _LAST_BLOCK = "encoder.out_b.module."
 
@@ -86,7 +88,7 @@ def write_weights(
         ),
         divisor=traits.divisor,
         minimum=traits.minimum,
-        default_threshold=0.5,
+        default_threshold=0.5 if unsupervised else PEAKED_THRESHOLD,
         default_instances="cell-peaks",
         # Sought on held-out volumes; the map of a WNet has no peaks worth a depth of its own.
         default_instance_options={} if unsupervised else {"seed_depth": SEED_DEPTH},

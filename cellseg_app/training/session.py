@@ -36,6 +36,7 @@ class TrainingRequest(BaseModel):
     name: str = "SegResNet"
     start: Path | None = None
     steps: int = Field(4000, ge=1)
+    validate_every_steps: int = Field(250, ge=1)
     batch: int = Field(2, ge=1)
     patch_voxels: int = Field(64, ge=16)
     learning_rate: float = Field(1e-3, gt=0)
@@ -45,7 +46,7 @@ class TrainingRequest(BaseModel):
     voxel_size_um_zyx: tuple[float, float, float] | None = None
     object_diameter_voxels: float = Field(11.0, gt=0)
     licence: str = ""
-    reconstruction_weight: float = Field(0.5, ge=0)
+    reconstruction_weight: float = Field(40.0, ge=0)
 
 
 def run_training(
@@ -123,6 +124,7 @@ def _settings(
         seed=request.seed,
         threads=request.threads,
         reconstruction_weight=request.reconstruction_weight,
+        validate_every_steps=request.validate_every_steps,
     )
 
 

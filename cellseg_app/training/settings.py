@@ -45,9 +45,9 @@ class TrainingSettings(BaseModel):
     threads: int | None = Field(None, ge=1, description="CPU threads; all if not given.")
     precision: Precision = Field("auto", description="bfloat16 where the processor has it.")
     sigma_intensity: float = Field(
-        0.15, gt=0, description="WNet: intensity difference at which neighbours are unlike."
+        0.1, gt=0, description="WNet: intensity difference at which neighbours are unlike."
     )
-    reconstruction_weight: float = Field(1.0, ge=0, description="WNet: weight of the redrawing.")
+    reconstruction_weight: float = Field(40.0, ge=0, description="WNet: weight of the redrawing.")
     order_weight: float = Field(0.2, ge=0, description="WNet: weight of class 0 being bright.")
     channels_last: bool = Field(
         False, description="Memory order; faster for networks without group normalization."
