@@ -26,6 +26,7 @@ _CROSSHAIR: Final = (1.0, 0.84, 0.31, 0.8)
 _PREVIEW_BOX: Final = (1.0, 0.62, 0.26, 1.0)
 _MESH: Final = (1.0, 1.0, 1.0, 1.0)
 _N_COLORS: Final = 128
+_METHODS: Final = {"mip": "mip", "translucent": "translucent", "iso": "surface"}
 _BESIDE_LABELS: Final = 0.35
 # Edges of a box by its corners, counted in binary as x, y, z.
 _EDGES: Final = np.array(
@@ -67,6 +68,8 @@ class SpaceScene:
         self._mesh = scene.visuals.Mesh(parent=self.view.scene, shading="smooth", color=_MESH)
         self._mesh.visible = False
         self._mesh.order = 2
+        # Seen through whatever lies before it: it is what the user looks for.
+        self._mesh.set_gl_state("opaque", depth_test=False, cull_face="back")
         self._camera_kind: CameraKind | None = None
         self.set_camera("turntable")
 
@@ -91,11 +94,11 @@ class SpaceScene:
             node = LabelVolume(first, clim=(0, 255), method="labels", interpolation="nearest",
                                texture_format=first.dtype, parent=self.view.scene)  # fmt: skip
             node.set_colors(colors.rgba())
-            node.set_voxel_size(texture.voxel_um_zyx[::-1])
             node.set_gl_state("translucent", depth_test=True, cull_face=False)
         else:
             node = ImageVolume(first, clim=texture.clims(None), method="mip",
                                texture_format=first.dtype, parent=self.view.scene)  # fmt: skip
+        node.set_voxel_size(texture.voxel_um_zyx[::-1])
         node.allocate(texture.data.shape)
         node.relative_step_size = self._step
         node.transform = STTransform(
@@ -190,6 +193,7 @@ class SpaceScene:
         self._mesh.visible = mesh is not None
         if mesh is not None:
             self._mesh.set_data(mesh.vertices_um_xyz, mesh.faces, color=_MESH)
+            self._mesh.shading_filter.ambient_light = (1, 1, 1, 0.55)
         self.canvas.update()
 
     # ---- Camera ----
@@ -233,8 +237,9 @@ class SpaceScene:
         has_labels = any(s.layer.kind == "labels" and s.node.visible for s in self._shown.values())
         # The brightest along a ray would outshine the cells.
         node.opacity = look.opacity * (_BESIDE_LABELS if has_labels else 1.0)
-        if node.method != space.method:
-            node.method = space.method
+        method = _METHODS[space.method]
+        if node.method != method:
+            node.method = method
         # The order decides what lies over what; light of an image adds to what lies behind.
         node.order = 1
         if space.method == "mip":

@@ -61,6 +61,44 @@ _LABELS_AFTER: Final = """
         discard;
 """
 
+# vispy's own surfaces are as dark as the level they lie at; these have the brightest colour.
+_SURFACE_BEFORE: Final = """
+    gl_FragColor = vec4(0.0);
+    bool found = false;
+"""
+_SURFACE_IN_LOOP: Final = """
+    if (val > u_threshold) {
+        vec3 at = loc;
+        vec3 before = loc - step;
+        for (int i = 0; i < 5; i++) {
+            vec3 middle = 0.5 * (at + before);
+            if ($get_data(middle).r > u_threshold)
+                at = middle;
+            else
+                before = middle;
+        }
+        vec3 rise = vec3(0.0);
+        for (int axis = 0; axis < 3; axis++) {
+            vec3 way = vec3(float(axis == 0), float(axis == 1), float(axis == 2)) * 1.5 / u_shape;
+            rise += way * u_shape * ($get_data(at + way).r - $get_data(at - way).r);
+        }
+        vec3 ray = normalize(view_ray * u_voxel_um);
+        vec3 normal = rise / u_voxel_um;
+        normal = length(normal) > 0.0 ? -normalize(normal) : -ray;
+        float diffuse = max(dot(normal, -ray), 0.0);
+        vec4 own = applyColormap(vec4(clim.y));
+        gl_FragColor = vec4(own.rgb * (0.25 + 0.65 * diffuse) + 0.1 * pow(diffuse, 24.0), 1.0);
+        frag_depth_point = at * u_shape;
+        found = true;
+        iter = nsteps;
+        break;
+    }
+"""
+_SURFACE_AFTER: Final = """
+    if (!found)
+        discard;
+"""
+
 
 class _SlabbedVisual(VolumeVisual):  # type: ignore[misc]  # vispy has no types
     """A volume whose texture is filled bit by bit."""
@@ -83,9 +121,26 @@ class _SlabbedVisual(VolumeVisual):  # type: ignore[misc]  # vispy has no types
         context.glir.associate(self._texture.glir)
         context.flush_commands()
 
+    def set_voxel_size(self, voxel_um_xyz: tuple[float, float, float]) -> None:
+        """Size of a voxel, for the light."""
+        self.shared_program["u_voxel_um"] = voxel_um_xyz
+
 
 class ImageVolumeVisual(_SlabbedVisual):
     """Intensities: maximum, translucent, or a surface."""
+
+    _rendering_methods = {  # noqa: RUF012  # as in vispy
+        **VolumeVisual._rendering_methods,
+        "surface": {
+            "before_loop": _SURFACE_BEFORE,
+            "in_loop": _SURFACE_IN_LOOP,
+            "after_loop": _SURFACE_AFTER,
+        },
+    }
+    _shaders = {  # noqa: RUF012  # as in vispy
+        "vertex": VolumeVisual._shaders["vertex"],
+        "fragment": "uniform vec3 u_voxel_um;\n" + VolumeVisual._shaders["fragment"],
+    }
 
 
 class LabelVolumeVisual(_SlabbedVisual):
@@ -112,10 +167,6 @@ class LabelVolumeVisual(_SlabbedVisual):
         )
         self.shared_program["u_label_colors"] = table
         self.update()
-
-    def set_voxel_size(self, voxel_um_xyz: tuple[float, float, float]) -> None:
-        """Size of a voxel, for the light."""
-        self.shared_program["u_voxel_um"] = voxel_um_xyz
 
 
 ImageVolume = create_visual_node(ImageVolumeVisual)

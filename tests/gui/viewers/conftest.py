@@ -16,7 +16,7 @@ from cellseg_app.viewers.viewer import Viewer
 SHAPE = (20, 40, 60)
 SPACING = (2.0, 1.0, 0.5)
 # Label id, and the region it fills.
-CELLS = {7: np.s_[4:8, 10:20, 10:30], 300: np.s_[8:12, 25:35, 35:50]}
+CELLS = {11: np.s_[4:8, 10:20, 10:30], 303: np.s_[8:12, 25:35, 35:50]}
 
 Waiter = Callable[[Callable[[], Any]], None]
 

@@ -113,9 +113,9 @@ def test_outlines_stay_thin_however_large_the_voxels(
 
 
 def test_the_highlighted_cell_is_framed(layers: list[Layer], labels: npt.NDArray[Any]) -> None:
-    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=300)
+    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=303)
     assert (pixels == HIGHLIGHT_PIXEL).any()
-    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=7)
+    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=11)
     assert not (pixels == HIGHLIGHT_PIXEL).any()
 
 

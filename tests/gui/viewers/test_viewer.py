@@ -35,7 +35,7 @@ def test_a_click_on_a_cell_tells_its_id_and_moves_the_crosshair(
     pane = viewer.ortho.panes["xy"]
     with qtbot.waitSignal(viewer.cell_clicked, timeout=10_000) as clicked:
         QTest.mouseClick(pane, Qt.MouseButton.LeftButton, NONE, at_um(pane, 0, 30.4, 20.2))
-    assert clicked.args == [300]
+    assert clicked.args == [303]
     assert viewer.state.cursor_zyx == (10, 30, 40)
     with qtbot.waitSignal(viewer.cell_clicked, timeout=10_000) as clicked:
         QTest.mouseClick(pane, Qt.MouseButton.LeftButton, NONE, at_um(pane, 0, 3.5, 2.2))
@@ -49,7 +49,7 @@ def test_the_values_under_the_mouse_are_shown(viewer: Viewer, settled: Waiter) -
     QTest.mouseMove(pane, place + QPoint(5, 5))
     QTest.mouseMove(pane, place)
     text = viewer.strip._readout
-    settled(lambda: "cell 300" in text.text())
+    settled(lambda: "cell 303" in text.text())
     assert "Z 8  Y 28  X 45" in text.text()
     assert "Image 8571" in text.text()
     assert "Probability 0.750" in text.text()
@@ -72,7 +72,7 @@ def test_a_highlighted_cell_is_seen(viewer: Viewer, settled: Waiter) -> None:
 
     before = white()
     viewer.state.set_look("labels", opacity=1.0)
-    viewer.highlight(300)
+    viewer.highlight(303)
     settled(lambda: white() > before + 100)
     viewer.highlight(None)
     settled(lambda: white() <= before)
@@ -81,7 +81,7 @@ def test_a_highlighted_cell_is_seen(viewer: Viewer, settled: Waiter) -> None:
 def test_cells_are_colored_by_a_value(viewer: Viewer, settled: Waiter) -> None:
     pane = viewer.ortho.panes["xy"]
     viewer.state.set_look("labels", opacity=1.0)
-    viewer.set_label_colors({7: 1.0, 300: 2.0}, "gray")
+    viewer.set_label_colors({11: 1.0, 303: 2.0}, "gray")
 
     def color() -> str:
         return QColor(pane.grab().toImage().pixel(at_um(pane, 0, 27.5, 18.2))).name()
@@ -110,7 +110,7 @@ def test_a_replaced_layer_keeps_its_look_and_the_view(
 def test_a_replaced_layer_is_shown(viewer: Viewer, layers: list[Layer], settled: Waiter) -> None:
     pane = viewer.ortho.panes["xy"]
     viewer.state.set_look("image", visible=False)
-    everywhere = Layer("labels", "Cells", "labels", np.full(SHAPE, 7, np.uint32), SPACING)
+    everywhere = Layer("labels", "Cells", "labels", np.full(SHAPE, 11, np.uint32), SPACING)
     place = at_um(pane, 0, 3.5, 2.2)
     before = QColor(pane.grab().toImage().pixel(place)).name()
     viewer.set_layers([*layers[:2], everywhere])
@@ -197,7 +197,7 @@ def test_volumes_of_other_voxel_sizes_are_compared_at_the_same_place(
     settled(lambda: one.has_picture("labels") and two.has_picture("half"))
     with qtbot.waitSignal(viewer.cell_clicked, timeout=10_000) as clicked:
         QTest.mouseClick(two, Qt.MouseButton.LeftButton, NONE, at_um(two, 0, 30.4, 20.2))
-    assert clicked.args == [300]
+    assert clicked.args == [303]
     assert viewer.state.cursor_zyx == (10, 30, 40)
     viewer.set_grid(None)
     assert [pane.title for pane in viewer.grid.panes] == ["Image", "Probability", "Cells"]
