@@ -122,13 +122,18 @@ def score(found: Labels, folder: Path, judge: Judge) -> dict[str, float]:
     return row
 
 
-def judge_volume(judge: Judge, data: Path, networks: list[str]) -> Iterator[dict[str, Any]]:
-    """One row per network and per tuned classical method."""
+def judge_networks(judge: Judge, data: Path, networks: list[str]) -> Iterator[dict[str, Any]]:
+    """One row per network."""
     folder = data / judge.folder
     for network in networks:
         with tempfile.TemporaryDirectory() as out:
             labels = run_network(folder / "image.tif", judge, network, Path(out))
         yield {"volume": judge.folder, "method": network, **score(labels, folder, judge)}
+
+
+def judge_classical(judge: Judge, data: Path) -> Iterator[dict[str, Any]]:
+    """One row per classical method, each with the parameters that do best on this volume."""
+    folder = data / judge.folder
     best: dict[str, dict[str, float]] = {}
     key = "detection_f1" if judge.detection_only else "f1@0.5"
     for method, labels in classical(read(folder / "image.tif")):
@@ -145,6 +150,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--networks", nargs="+", default=["SegResNet", "WNet"])
     parser.add_argument("--volumes", nargs="+", help="only these folders")
+    parser.add_argument("--no-classical", action="store_true", help="networks only")
     parser.add_argument("--out", type=Path, help="CSV file")
     arguments = parser.parse_args()
     columns = ["volume", "method", "count", "detection_f1", "f1@0.5", "f1@0.7", "ap@0.5", "dice"]
@@ -152,7 +158,9 @@ def main() -> None:
     for judge in JUDGES:
         if arguments.volumes and judge.folder not in arguments.volumes:
             continue
-        for row in judge_volume(judge, arguments.data, arguments.networks):
+        judged = judge_networks(judge, arguments.data, arguments.networks)
+        tuned = () if arguments.no_classical else judge_classical(judge, arguments.data)
+        for row in itertools.chain(judged, tuned):
             rows.append(row)
             cells = [f"{row[c]:.3f}" if c in row else "-" for c in columns[2:]]
             print(f"{row['volume']:<24} {row['method']:<26}", *(f"{c:>8}" for c in cells))
