@@ -21,6 +21,7 @@ _GLANCE_SIZE = 512
 # Voxels along a side of a block that its mean is taken of: more cost time and change little.
 _LOOKED_AT = 2
 _SAMPLE = 400_000
+_N_BINS = 256
 # Auto contrast: this part of the voxels, in percent, may be black, and white.
 DARK_PERCENT, BRIGHT_PERCENT = 1.0, 0.2
 
@@ -59,16 +60,14 @@ class Statistics:
         Histogram.
     auto_clims
         Contrast limits that show most of the image well.
+    range
+        Smallest and largest intensity seen, never equal.
     """
 
     counts: npt.NDArray[np.int64]
     edges: npt.NDArray[np.float64]
     auto_clims: tuple[float, float]
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """Smallest and largest intensity seen."""
-        return float(self.edges[0]), float(self.edges[-1])
+    range: tuple[float, float]
 
 
 def choose_step(
@@ -170,7 +169,7 @@ def statistics(voxels: npt.NDArray[Any]) -> Statistics:
     low, high = float(sample[0]), float(sample[-1])
     if high <= low:
         high = low + 1.0
-    edges = np.linspace(low, high, 257)
+    edges = _edges(low, high, whole=voxels.dtype.kind in "ui")
     places = np.searchsorted(sample, edges[1:-1], side="left")
     counts = np.diff(places, prepend=0, append=sample.size)
     last = sample.size - 1
@@ -179,7 +178,15 @@ def statistics(voxels: npt.NDArray[Any]) -> Statistics:
         for percent in (DARK_PERCENT, 100 - BRIGHT_PERCENT)
     )
     clims = (dark, bright) if bright > dark else (low, high)
-    return Statistics(counts, edges, clims)
+    return Statistics(counts, edges, clims, (low, high))
+
+
+def _edges(low: float, high: float, *, whole: bool) -> npt.NDArray[np.float64]:
+    """Borders of at most 256 bins; whole numbers fall into bins of equally many of them."""
+    if not whole:
+        return np.linspace(low, high, _N_BINS + 1)
+    width = math.ceil((high - low + 1) / _N_BINS)
+    return low + width * np.arange(math.ceil((high - low + 1) / width) + 1, dtype=float)
 
 
 def coarse_slice(

@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
 from cellseg_app.state.display import SpaceLook, ViewState
 
 _METHODS: Final = {"mip": "Maximum", "translucent": "Translucent", "iso": "Surface"}
-_CAMERAS: Final = {"turntable": "Turntable", "orbit": "Orbit"}
 _CLIPS: Final[dict[int | None, str]] = {None: "No cut", 0: "Cut Z", 1: "Cut Y", 2: "Cut X"}
 _SLIDER_STEPS: Final = 200
 
@@ -30,14 +29,14 @@ class SpaceControls(QWidget):
 
     maximize_asked = Signal()
     fit_asked = Signal()
+    picture_asked = Signal()
 
     def __init__(self, state: ViewState, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = state
         self.method = self._combo("Rendering", "How intensities are drawn in 3D", _METHODS.values())
-        self.camera = self._combo(
-            "Camera", "Turntable keeps the volume upright; orbit turns it freely", _CAMERAS.values()
-        )
+        self.orbit = self._button("Orbit", "Turn the volume freely (off: keep it upright)")
+        self.orbit.setCheckable(True)
         self.clip = self._combo("Cut", "Cut the volume open by a plane", _CLIPS.values())
         self.badge = QLabel(self)
         self.badge.setToolTip(
@@ -60,7 +59,7 @@ class SpaceControls(QWidget):
 
     def set_available(self, available: bool) -> None:
         """Without OpenGL only the pane's size can be changed."""
-        for widget in (self.method, self.camera, self.clip, self._fit):
+        for widget in (self.method, self.orbit, self.clip, self._fit, self._picture):
             widget.setVisible(available)
 
     def close_events(self) -> None:
@@ -73,7 +72,7 @@ class SpaceControls(QWidget):
         combo.setAccessibleName(name)
         combo.setToolTip(f"{name}: {tip}")
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(6)
+        combo.setMinimumContentsLength(8)
         return combo
 
     def _slider(self, name: str, tip: str) -> tuple[QSlider, QHBoxLayout]:
@@ -100,18 +99,21 @@ class SpaceControls(QWidget):
     def _arrange(self) -> None:
         self._fit = self._button("Fit", "Show the whole volume in 3D")
         self._fit.clicked.connect(self.fit_asked)
+        self._picture = self._button("Save", "Save a picture of the volume in 3D")
+        self._picture.clicked.connect(self.picture_asked)
         maximize = self._button("⤢", "Fill the viewer with 3D, or show all panes again")
         maximize.clicked.connect(self.maximize_asked)
         top = QHBoxLayout()
         top.setContentsMargins(6, 2, 6, 2)
         top.setSpacing(4)
         title = QLabel("<b>3D</b>", self)
-        for widget in (title, self.method, self.clip, self.camera, self.badge):
+        for widget in (title, self.method, self.clip, self.orbit, self.badge):
             top.addWidget(widget)
         top.addStretch(1)
         top.addWidget(self._fit)
+        top.addWidget(self._picture)
         top.addWidget(maximize)
-        column = QVBoxLayout(self)
+        column = self._column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(top)
@@ -121,7 +123,7 @@ class SpaceControls(QWidget):
 
     def _connect(self) -> None:
         self.method.currentIndexChanged.connect(self._on_edited)
-        self.camera.currentIndexChanged.connect(self._on_edited)
+        self.orbit.toggled.connect(self._on_edited)
         self.clip.currentIndexChanged.connect(self._on_edited)
         self.iso.valueChanged.connect(self._on_edited)
         self.clip_place.valueChanged.connect(self._on_edited)
@@ -131,7 +133,7 @@ class SpaceControls(QWidget):
     def _on_edited(self) -> None:
         self._state.set_space(
             method=list(_METHODS)[self.method.currentIndex()],
-            camera=list(_CAMERAS)[self.camera.currentIndex()],
+            camera="orbit" if self.orbit.isChecked() else "turntable",
             clip_axis=list(_CLIPS)[self.clip.currentIndex()],
             iso_level=self.iso.value() / _SLIDER_STEPS,
             clip_fraction=self.clip_place.value() / _SLIDER_STEPS,
@@ -139,10 +141,10 @@ class SpaceControls(QWidget):
         )
 
     def _show(self, space: SpaceLook) -> None:
-        widgets = (self.method, self.camera, self.clip, self.iso, self.clip_place, self.flip)
+        widgets = (self.method, self.orbit, self.clip, self.iso, self.clip_place, self.flip)
         blockers = [QSignalBlocker(widget) for widget in widgets]
         self.method.setCurrentIndex(list(_METHODS).index(space.method))
-        self.camera.setCurrentIndex(list(_CAMERAS).index(space.camera))
+        self.orbit.setChecked(space.camera == "orbit")
         self.clip.setCurrentIndex(list(_CLIPS).index(space.clip_axis))
         self.iso.setValue(round(space.iso_level * _SLIDER_STEPS))
         self.clip_place.setValue(round(space.clip_fraction * _SLIDER_STEPS))
@@ -151,6 +153,9 @@ class SpaceControls(QWidget):
             blocker.unblock()
         _set_row_visible(self._iso_row, space.method == "iso")
         _set_row_visible(self._clip_row, space.clip_axis is not None)
+        # Qt forgets to, while another page hides these controls.
+        self._column.invalidate()
+        self.updateGeometry()
 
 
 def _set_row_visible(row: QHBoxLayout, visible: bool) -> None:

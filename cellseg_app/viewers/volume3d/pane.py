@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QImage, QPalette
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QMessageBox, QVBoxLayout, QWidget
 
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import UNKNOWN_SPACING, Layer, LayerLook, SpaceLook, ViewState
@@ -64,6 +64,7 @@ class SpacePane(QWidget):
         self.controls = SpaceControls(state, self)
         self.controls.maximize_asked.connect(self.maximize_asked)
         self.controls.fit_asked.connect(self.fit)
+        self.controls.picture_asked.connect(self._save_picture)
         column.addWidget(self.controls)
         self._column = column
         self._loader: ThreadPoolExecutor | None = None
@@ -137,6 +138,16 @@ class SpacePane(QWidget):
         image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
         return image.copy()
 
+    @Slot()
+    def _save_picture(self) -> None:
+        picture = self.picture()
+        if picture is None:
+            return
+        title, kinds = "Save a picture of the volume", "PNG image (*.png)"
+        path, _ = QFileDialog.getSaveFileName(self, title, "volume-3d.png", kinds)
+        if path and not picture.save(path if path.lower().endswith(".png") else f"{path}.png"):
+            QMessageBox.warning(self, title, f"{path} cannot be written. Choose another folder.")
+
     def shutdown(self) -> None:
         """Listen to the state no longer; free the graphics card."""
         self._closed = True
@@ -167,7 +178,7 @@ class SpacePane(QWidget):
         from cellseg_app.viewers.volume3d.feeder import SceneFeeder
         from cellseg_app.viewers.volume3d.scene import SpaceScene
 
-        self.scene = SpaceScene(self, coarse_steps=self.report.is_software)
+        self.scene = SpaceScene(self, in_software=self.report.is_software)
         self._feeder = SceneFeeder(self.scene, self._looks, self)
         self.scene.widget.setAccessibleName("Volume in 3D")
         self.scene.widget.setMinimumSize(40, 40)

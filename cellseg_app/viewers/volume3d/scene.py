@@ -17,6 +17,7 @@ from vispy.visuals.transforms import STTransform
 from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
 from cellseg_app.viewers.colors import LabelColors, rgb_of
+from cellseg_app.viewers.volume3d.canvas import PatientCanvas
 from cellseg_app.viewers.volume3d.prepare import CellMesh, VolumeTexture
 from cellseg_app.viewers.volume3d.visuals import ImageVolume, LabelVolume
 
@@ -49,14 +50,14 @@ class SpaceScene:
     ----------
     parent
         Widget that holds the canvas.
-    coarse_steps
-        Take larger steps along the rays, where the processor draws.
+    in_software
+        The processor draws: with larger steps along the rays, and pauses.
     """
 
-    def __init__(self, parent: QWidget, *, coarse_steps: bool) -> None:
-        self._step = 1.6 if coarse_steps else 0.7
-        self.canvas = scene.SceneCanvas(
-            app="pyside6", parent=parent, bgcolor=_BACKGROUND, show=False, create_native=True
+    def __init__(self, parent: QWidget, *, in_software: bool) -> None:
+        self._step = 1.6 if in_software else 0.7
+        self.canvas = PatientCanvas(
+            patient=in_software, app="pyside6", parent=parent, bgcolor=_BACKGROUND, show=False
         )
         self.view = self.canvas.central_widget.add_view()
         self._size_um: SpacingZYX = (1.0, 1.0, 1.0)
@@ -216,7 +217,7 @@ class SpaceScene:
         z, y, x = self._size_um
         self.view.camera.set_range(x=(0, x), y=(0, y), z=(0, z), margin=0)
         # vispy fits the longest edge; seen from a corner the box is as long as its diagonal.
-        self.view.camera.scale_factor = 0.95 * math.hypot(x, y, z)
+        self.view.camera.scale_factor = 1.08 * math.hypot(x, y, z)
         self.canvas.update()
 
     def picture(self) -> npt.NDArray[np.uint8]:
@@ -228,6 +229,7 @@ class SpaceScene:
         """Free what the card holds."""
         for key in list(self._shown):
             self.remove(key)
+        self.canvas.stop()
         self.canvas.close()
 
     # ---- Private ----

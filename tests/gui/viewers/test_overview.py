@@ -98,6 +98,13 @@ def test_auto_contrast_leaves_out_the_few_brightest() -> None:
     assert found.counts.sum() == voxels.size
 
 
+def test_a_histogram_of_whole_numbers_has_no_empty_teeth() -> None:
+    voxels = np.tile(np.arange(135, dtype=np.uint8), (4, 5, 1))
+    found = statistics(voxels)
+    assert (found.counts == 20).all()
+    assert found.range == (0, 134)
+
+
 @pytest.mark.parametrize("value", [0.0, 5.0, np.nan])
 def test_an_even_volume_has_contrast_limits_all_the_same(value: float) -> None:
     low, high = statistics(np.full((3, 4, 5), value, np.float32)).auto_clims

@@ -49,8 +49,8 @@ def test_the_values_under_the_mouse_are_shown(viewer: Viewer, settled: Waiter) -
     QTest.mouseMove(pane, place + QPoint(5, 5))
     QTest.mouseMove(pane, place)
     text = viewer.strip._readout
-    settled(lambda: "cell 303" in text.text())
-    assert "Z 8  Y 28  X 45" in text.text()
+    settled(lambda: "Z 8  Y 28  X 45" in text.text())
+    assert "cell 303" in text.text()
     assert "Image 8571" in text.text()
     assert "Probability 0.750" in text.text()
     assert "28.5" in text.text()
