@@ -15,10 +15,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "gl: draws in 3D; needs OpenGL (xvfb and Mesa will do)")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ["QT_QPA_PLATFORM"] == "offscreen":
         reason = "this display draws no OpenGL; QT_QPA_PLATFORM=xcb xvfb-run -a pytest -m gl"
