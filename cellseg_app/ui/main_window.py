@@ -282,6 +282,7 @@ class MainWindow(QMainWindow):
             self.docks["table"].raise_()
 
     def _on_batch_done(self) -> None:
+        self.run_bar.say_estimate("")
         if sum(item.record is not None for item in self.desk.session.items) > 1:
             self.results.compare_tables()
 

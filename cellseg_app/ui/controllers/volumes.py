@@ -186,8 +186,6 @@ def sample_path() -> Path | None:
 
 
 def shape_sentence(info: VolumeInfo) -> str:
-    """Shape and voxel size in one line."""
+    """Shape in one line."""
     sizes = " × ".join(f"{n:,}" for n in info.shape_zyx or info.shape)
-    if info.spacing_um_zyx is None:
-        return f"{sizes} voxels, voxel size unknown"
-    return f"{sizes}, {' × '.join(f'{um:.3g}' for um in info.spacing_um_zyx)} µm"
+    return f"{sizes} voxels"

@@ -84,6 +84,7 @@ class _Spin(QDoubleSpinBox):
         self.setRange(spec.minimum, spec.maximum)
         self.setSingleStep(spec.step)
         self.setKeyboardTracking(False)
+        self.setSpecialValueText(spec.word_for_least)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(56)
         if spec.unit:

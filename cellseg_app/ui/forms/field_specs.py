@@ -61,6 +61,7 @@ _NONE_WORDS: Final[Mapping[FieldPath, str]] = {
     ("run", "threshold", "remove_large_voxels"): "Keep all",
     ("run", "data", "voxel_size_um_zyx"): "From the file",
 }
+_LEAST_WORDS: Final[Mapping[FieldPath, str]] = {("run", "inference", "batch"): "Automatic"}
 _LARGEST: Final = 1_000_000_000
 
 
@@ -76,6 +77,8 @@ class FieldSpec:
         Value and title of each allowed word; for a number, the words it may be instead.
     is_whole
         Whether the number is an integer.
+    word_for_least
+        What the smallest number means, if that is no number.
     """
 
     path: FieldPath
@@ -88,6 +91,7 @@ class FieldSpec:
     minimum: float = 0
     maximum: float = _LARGEST
     is_whole: bool = False
+    word_for_least: str = ""
 
     @property
     def name(self) -> str:
@@ -172,6 +176,7 @@ def field_spec(path: FieldPath, field: FieldInfo) -> FieldSpec:
         minimum=low,
         maximum=high,
         is_whole=int in parts and float not in parts,
+        word_for_least=_LEAST_WORDS.get(path, ""),
     )
 
 

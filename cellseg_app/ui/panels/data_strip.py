@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.io.open import VolumeInfo
@@ -43,16 +44,16 @@ class DataStrip(QWidget):
             row.addWidget(label)
         words = QVBoxLayout()
         words.setSpacing(1)
-        self.name = QLabel()
+        self.name = QElidingLabel()
         font = self.name.font()
         font.setBold(True)
         self.name.setFont(font)
-        self.shape = QLabel()
-        self.notes = QLabel()
+        self.shape = QElidingLabel()
+        self.notes = QElidingLabel()
         self.notes.setProperty("role", "hint")
         for label in (self.name, self.shape, self.notes):
             # A long name must not make the window wider.
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             words.addWidget(label)
         row.addLayout(words, 1)
         row.addLayout(self._build_size())

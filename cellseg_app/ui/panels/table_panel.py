@@ -183,14 +183,14 @@ def _narrow_box() -> QComboBox:
     box = QComboBox()
     # Long column names must not make the window wider.
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
+    box.setMinimumContentsLength(8)
     return box
 
 
 def _bound(placeholder: str, tip: str) -> QLineEdit:
     line = QLineEdit()
     line.setPlaceholderText(placeholder)
-    line.setFixedWidth(64)
+    line.setFixedWidth(52)
     line.setValidator(QDoubleValidator())
     line.setAccessibleName(tip)
     line.setToolTip(tip)

@@ -1,0 +1,147 @@
+"""How long the window takes to open, and how long it stalls while the engine works.
+
+    python tests/benchmarks/startup.py [--runs 5] [--stalls]
+
+Start-up: a fresh process each time, from its start until the event loop is entered; the engine
+loads after that. Stalls: the longest gaps between two turns of the window's event loop, while the
+engine loads, a preview runs, a batch runs and sliders move.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_CHILD = """
+import time, sys
+
+from cellseg_app import bootstrap
+bootstrap.prepare()
+from PySide6.QtCore import QTimer
+from cellseg_app.app import make_application, make_window
+app = make_application()
+window = make_window(app)
+window.show()
+QTimer.singleShot(0, app.quit)
+app.exec()
+print(f"{time.time() - float(sys.argv[1]):.3f} {time.process_time():.3f}")
+print("torch" in sys.modules)
+window.close()
+"""
+
+
+def measure_start(runs: int, environment: dict[str, str]) -> None:
+    """Print the seconds until the event loop turns."""
+    walls, cpus = [], []
+    for _ in range(runs):
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD, str(time.time())],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        numbers, has_torch = done.stdout.splitlines()[:2]
+        assert has_torch == "False", "torch was loaded before the window"
+        wall, cpu = (float(word) for word in numbers.split())
+        walls.append(wall)
+        cpus.append(cpu)
+    print(f"window open after: median {statistics.median(walls):.2f} s, best {min(walls):.2f} s")
+    print(f"processor time until then: median {statistics.median(cpus):.2f} s")
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+class Watchdog:
+    """Measures the gaps between turns of the event loop."""
+
+    def __init__(self) -> None:
+        from PySide6.QtCore import QTimer
+
+        self._timer = QTimer()
+        self._timer.setInterval(2)
+        self._timer.timeout.connect(self._on_turn)
+        self._timer.start()
+        self._last_s = time.perf_counter()
+        self.gaps_ms: list[float] = []
+
+    def _on_turn(self) -> None:
+        now_s = time.perf_counter()
+        self.gaps_ms.append(1000 * (now_s - self._last_s))
+        self._last_s = now_s
+
+    def report(self, what: str) -> None:
+        """Print the gaps since the last report."""
+        gaps = sorted(self.gaps_ms)
+        if gaps:
+            p99 = gaps[int(0.99 * (len(gaps) - 1))]
+            over = sum(gap > 50 for gap in gaps)
+            print(f"{what}: longest {gaps[-1]:.0f} ms, 99 % below {p99:.0f} ms, {over} over 50 ms")
+        self.gaps_ms.clear()
+
+
+def measure_stalls(work: Path) -> None:
+    """Print the longest stalls of a run of the sample."""
+    from cellseg_app import bootstrap
+
+    bootstrap.prepare()
+    from cellseg_app.app import make_application, make_window
+
+    app = make_application()
+    window = make_window(app, work / "window.json")
+    window.show()
+    app.processEvents()
+    dog = Watchdog()
+
+    def until(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 900
+        while not condition() and time.monotonic() < end:
+            app.processEvents()
+            time.sleep(0.0005)
+
+    window.load_engine()
+    until(lambda: not window.desk.lanes.files.busy)
+    dog.report("loading the engine")
+    window.form_control.set_value(("output_folder",), str(work / "out"))
+    window.volumes.open_sample()
+    until(lambda: window.scene.reading is not None)
+    dog.report("opening the sample")
+    window.actions_by_key["preview"].trigger()
+    until(lambda: not window.runs.is_running)
+    dog.report("preview")
+    window.actions_by_key["start"].trigger()
+    until(lambda: not window.runs.is_running)
+    until(lambda: window.scene.result is not None)
+    dog.report("run")
+    for step in range(40):
+        window.form_control.set_value(("run", "threshold", "threshold"), 0.3 + step / 100)
+        until_s = time.monotonic() + 0.1
+        until(lambda limit=until_s: time.monotonic() > limit)
+    until(lambda: not window.desk.lanes.tuning.busy)
+    dog.report("moving the threshold")
+    window.close()
+    bootstrap.finish()
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--stalls", action="store_true")
+    arguments = parser.parse_args()
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["CELLSEG_DATA"] = name
+        measure_start(arguments.runs, dict(os.environ))
+        if arguments.stalls:
+            measure_stalls(Path(name))
+
+
+if __name__ == "__main__":
+    main()
