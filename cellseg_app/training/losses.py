@@ -75,6 +75,26 @@ def soft_normalized_cut(
     return (1 - kept / (total + 1e-6)).mean()
 
 
+def uneven_classes_loss(classes: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """How much intensity varies within each class (square-rooted, so that dim cells count too).
+
+    Parameters
+    ----------
+    classes
+        (N, K, Z, Y, X) probabilities.
+    image
+        (N, 1, Z, Y, X) intensities.
+
+    References
+    ----------
+    The region term of Chan and Vese, "Active contours without edges", IEEE TIP 2001.
+    """
+    seen = image.clamp(0.0, 2.0).sqrt()
+    weights = classes.sum(dim=(2, 3, 4), keepdim=True) + 1e-3
+    means = (classes * seen).sum(dim=(2, 3, 4), keepdim=True) / weights
+    return (classes * (seen - means).square()).sum(dim=1).mean()
+
+
 def bright_first_loss(
     classes: torch.Tensor, image: torch.Tensor, *, margin: float = 0.2
 ) -> torch.Tensor:

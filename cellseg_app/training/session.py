@@ -46,7 +46,6 @@ class TrainingRequest(BaseModel):
     voxel_size_um_zyx: tuple[float, float, float] | None = None
     object_diameter_voxels: float = Field(11.0, gt=0)
     licence: str = ""
-    reconstruction_weight: float = Field(40.0, ge=0)
 
 
 def run_training(
@@ -123,7 +122,6 @@ def _settings(
         learning_rate=request.learning_rate,
         seed=request.seed,
         threads=request.threads,
-        reconstruction_weight=request.reconstruction_weight,
         validate_every_steps=request.validate_every_steps,
     )
 

@@ -47,7 +47,8 @@ class TrainingSettings(BaseModel):
     sigma_intensity: float = Field(
         0.1, gt=0, description="WNet: intensity difference at which neighbours are unlike."
     )
-    reconstruction_weight: float = Field(40.0, ge=0, description="WNet: weight of the redrawing.")
+    reconstruction_weight: float = Field(2.0, ge=0, description="WNet: weight of the redrawing.")
+    region_weight: float = Field(20.0, ge=0, description="WNet: weight of classes being even.")
     order_weight: float = Field(0.2, ge=0, description="WNet: weight of class 0 being bright.")
     channels_last: bool = Field(
         False, description="Memory order; faster for networks without group normalization."

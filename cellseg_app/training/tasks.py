@@ -17,6 +17,7 @@ from cellseg_app.training.losses import (
     bright_first_loss,
     centre_peaked_loss,
     soft_normalized_cut,
+    uneven_classes_loss,
 )
 from cellseg_app.training.settings import TrainingSettings, use_bfloat16
 
@@ -74,8 +75,10 @@ class WNetTask:
     """Learn to part bright from dark without labels.
 
     The encoder's classes should cut the image where neighbours differ (soft normalized cut), and
-    the decoder should be able to redraw the image from the classes alone. A small third term asks
-    that class 0 be the bright one, so that the order of the classes is always the same.
+    the decoder should be able to redraw the image from the classes alone. Each class should be
+    even: redrawing alone was found to teach the encoder a checkerboard code of grey levels, the
+    cut alone to part the image into halves. A last term asks that class 0 be the bright one, so
+    that the order of the classes is always the same.
 
     References
     ----------
@@ -108,9 +111,13 @@ class WNetTask:
             classes, shown, sigma_intensity=self._settings.sigma_intensity, radius_voxels=2
         )
         redraw = nn.functional.mse_loss(redrawn.float(), shown)
-        order = bright_first_loss(classes, shown)
-        weight = self._settings.reconstruction_weight
-        return cut + weight * redraw + self._settings.order_weight * order
+        weights = self._settings
+        return (
+            cut
+            + weights.reconstruction_weight * redraw
+            + weights.region_weight * uneven_classes_loss(classes, shown)
+            + weights.order_weight * bright_first_loss(classes, shown)
+        )
 
     def score(self, network: nn.Module) -> Score:
         """The loss on unseen samples decides; the labels only tell how well it does."""

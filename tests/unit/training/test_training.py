@@ -14,7 +14,12 @@ from cellseg_app.inference.nets import build_network
 from cellseg_app.inference.weights import load_network
 from cellseg_app.training.evaluation import count_matches, split_at_peaks
 from cellseg_app.training.export import bright_class_first
-from cellseg_app.training.losses import bright_first_loss, centre_peaked_loss, soft_normalized_cut
+from cellseg_app.training.losses import (
+    bright_first_loss,
+    centre_peaked_loss,
+    soft_normalized_cut,
+    uneven_classes_loss,
+)
 from cellseg_app.training.samples import Sample, write_sample
 from cellseg_app.training.session import TrainingRequest, run_training
 from cellseg_app.training.settings import SampleFolder, TrainingSettings
@@ -161,6 +166,7 @@ def test_normalized_cut_prefers_the_true_parts() -> None:
     half[:, 0, :16], half[:, 1, 16:] = 1, 1
     assert soft_normalized_cut(true, image) < soft_normalized_cut(half, image)
     assert soft_normalized_cut(true, image) < soft_normalized_cut(torch.full_like(true, 0.5), image)
+    assert uneven_classes_loss(true, image) < 0.2 * uneven_classes_loss(half, image)
     assert bright_first_loss(true, image) == 0
     assert bright_first_loss(true.flip(1), image) > 1
 
