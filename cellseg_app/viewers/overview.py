@@ -16,6 +16,7 @@ from cellseg_app.state.slicing import PLANES, SliceRequest, Span
 from cellseg_app.viewers.shrinking import block_mean
 
 _SLAB_BYTES = 48 * 1024**2
+_CHUNK_PLANES = 64
 _GLANCE_PLANES = 8
 _GLANCE_SIZE = 512
 # Voxels along a side of a block that its mean is taken of: more cost time and change little.
@@ -129,7 +130,7 @@ def build_overview(
     first = step_zyx[0] // 2 if shape[0] > step_zyx[0] // 2 else 0
     out: npt.NDArray[Any] | None = None
     plane_bytes = shape[1] * shape[2] * layer.data.dtype.itemsize
-    n_at_once = max(1, _SLAB_BYTES // plane_bytes)
+    n_at_once = _planes_at_once(plane_bytes, step_zyx[0])
     for low in range(0, sizes[0], n_at_once):
         high = min(low + n_at_once, sizes[0])
         planes = slice(first + low * step_zyx[0], min(first + high * step_zyx[0], shape[0]))
@@ -219,6 +220,15 @@ def coarse_slice(
         for span, axis in ((rows, axes.vertical), (columns, axes.horizontal))
     ]
     return flat, (corner[0], corner[1], size[0], size[1])
+
+
+def _planes_at_once(plane_bytes: int, step: int) -> int:
+    # Whole chunks of a chunked file, which are most often 64 or fewer planes deep: each would be
+    # decoded twice otherwise.
+    whole_chunks = max(1, _CHUNK_PLANES // step)
+    if whole_chunks * plane_bytes <= 4 * _SLAB_BYTES:
+        return whole_chunks
+    return max(1, _SLAB_BYTES // plane_bytes)
 
 
 def _read(layer: Layer, class_index: int, planes: slice, *, step: int) -> npt.NDArray[Any]:

@@ -38,7 +38,8 @@ class VoxelReader:
 
     A file stored plane by plane gives XY at once and the other two directions by touching every
     plane; a chunked file decodes a whole chunk for one slice of it. So where a direction proved
-    slow, the slices next to the one asked for are read with it: the same bytes are touched anyway.
+    slow, who goes from a slice to the next gets those after it read with it: the same parts of the
+    file are touched anyway. Who jumps gets the one slice.
     """
 
     def __init__(self, n_bytes: int = _CACHE_BYTES) -> None:
@@ -47,6 +48,7 @@ class VoxelReader:
         self._cache: OrderedDict[_Key, npt.NDArray[Any]] = OrderedDict()
         # Of the last two readings of single slices: one alone may have met a busy disk.
         self.seconds: dict[tuple[Layer, Plane], deque[float]] = {}
+        self._walks: dict[tuple[Layer, Plane], str] = {}
         self._lock = threading.Lock()
 
     def expected_s(self, request: SliceRequest) -> float | None:
@@ -110,6 +112,10 @@ class VoxelReader:
         region = thick_region(request)
         key: _Key = ("thick", request.layer, request.class_index, request.plane, str(region))
         block = self._get(key)
+        before = self._walks.get((request.layer, request.plane))
+        self._walks[request.layer, request.plane] = str(region)
+        if block is None and before != str(region):
+            return self._single(request, stale)
         if block is None:
             block = self._pieces(request, region, stale)
             self._put(key, block)

@@ -81,7 +81,7 @@ def _paint_labels(flat: npt.NDArray[Any], request: SliceRequest, colors: LabelCo
         flat = np.repeat(np.repeat(flat, down, axis=0), along, axis=1)
     pixels = colors.table[colors.index(flat)]
     if request.look.outlines_only:
-        pixels[~borders(flat)] = 0
+        pixels[~borders(flat, width=2)] = 0
     if request.highlighted:
         chosen = flat == request.highlighted
         pixels[chosen & borders(flat, width=2)] = HIGHLIGHT_PIXEL

@@ -51,13 +51,18 @@ def test_slow_files_are_read_several_slices_at_once_and_show_the_same(
     reader.seconds[layer, plane] = deque([10 * SLOW_S, 2 * SLOW_S], maxlen=2)
     request = request_of(layer, plane)
     np.testing.assert_array_equal(reader.read(request, lambda: False), EXPECTED[plane](image))
-    n_read = counted.n_read
     first, last = request.planes
-    neighbour = SliceRequest(
-        plane, layer, (first + 1, last + 1), request.rows, request.columns, request.look
-    )
-    reader.read(neighbour, lambda: False)
-    assert counted.n_read == n_read
+
+    def read_next(n: int) -> int:
+        n_before = counted.n_read
+        neighbour = SliceRequest(
+            plane, layer, (first - n, last - n), request.rows, request.columns, request.look
+        )
+        reader.read(neighbour, lambda: False)
+        return counted.n_read - n_before
+
+    # Nobody walks yet; then a step is taken, and the next is there.
+    assert [read_next(1), read_next(2)] == [1, 0]
 
 
 def test_a_slab_shows_its_maximum(layers: list[Layer], image: npt.NDArray[Any]) -> None:
