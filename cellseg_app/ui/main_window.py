@@ -41,6 +41,7 @@ from cellseg_app.ui.dialogs.about import AboutDialog, ShortcutsDialog
 from cellseg_app.ui.dialogs.reports import BugDialog
 from cellseg_app.ui.docks import make_docks, reset_layout
 from cellseg_app.ui.forms.form import SettingsForm
+from cellseg_app.ui.garbage import GuiThreadGarbage
 from cellseg_app.ui.menus import RecentMenu, fill_menus, fill_toolbar
 from cellseg_app.ui.panels.data_strip import DataStrip
 from cellseg_app.ui.panels.log_panel import LogPanel
@@ -71,6 +72,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self._is_closing = False
+        self._garbage = GuiThreadGarbage(self)
         self.actions_by_key = make_actions(self, appearance.colors.text)
         self.desk = Desk(
             session=Session(),
@@ -159,7 +161,7 @@ class MainWindow(QMainWindow):
         self.form_control.edited.connect(self._on_form_edited)
         self.tuning.class_asked.connect(self._on_class_asked)
         self.tuning.measured.connect(self.results.show_live)
-        self.tuning.measured.connect(self._refresh_actions)
+        self.tuning.changed.connect(self._refresh_actions)
         self.runs.running_changed.connect(self._on_running_changed)
         self.runs.progress_changed.connect(self._on_progress_changed)
         self.runs.previewed.connect(self._on_previewed)
@@ -219,7 +221,7 @@ class MainWindow(QMainWindow):
 
     def load_engine(self) -> None:
         """Load the engine in the background."""
-        handle = self.desk.lanes.files.submit("Loading the engine", warming_up())
+        handle = self.desk.lanes.engine.submit("Loading the engine", warming_up())
         handle.finished.connect(self._on_engine_ready)
 
     def offer_resume(self) -> None:
@@ -249,6 +251,7 @@ class MainWindow(QMainWindow):
 
     def _on_engine_ready(self, ready: EngineReady) -> None:
         self.form_control.set_engine(ready)
+        self._garbage.settle()
         _log.info("The engine is loaded: %s", ", ".join(d.title for d in ready.devices))
 
     def _on_volume_shown(self, _reading: VolumeReading) -> None:
@@ -371,9 +374,11 @@ class MainWindow(QMainWindow):
             geometry=bytes(self.saveGeometry().toHex().data()).decode(),
             layout=bytes(self.saveState(_LAYOUT_VERSION).toHex().data()).decode(),
         )
+        self.hide()
         self.log.stop_listening()
         self.viewer.shutdown()
         self.desk.lanes.stop()
+        self._garbage.stop()
         event.accept()
 
     def _may_cancel(self) -> bool:

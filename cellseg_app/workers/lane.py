@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+import threading
 from typing import Final
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
@@ -13,12 +16,13 @@ from cellseg_app.workers.jobs import OUTCOMES, Message, Work, perform
 _log = logging.getLogger(__name__)
 # Cancelling answers within one window; the slowest window seen on a laptop took 20 s.
 _STOP_TIMEOUT_MS: Final = 60_000
+_NICENESS: Final = 5
 
 
 class JobHandle(QObject):
     """The GUI thread's end of one job.
 
-    A superseded job's handle stays silent: nothing but its outcome `cancelled` ever arrives.
+    The handle of a superseded job stays silent.
     """
 
     started = Signal()
@@ -47,10 +51,24 @@ class _Worker(QObject):
 
     said = Signal(object)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_humble = False
+
     @Slot(object)
     def run(self, job: tuple[int, str, Work, CancelToken]) -> None:
+        if not self._is_humble:
+            self._is_humble = True
+            _step_behind_the_window()
         generation, title, work, token = job
         perform(title, work, generation=generation, token=token, send=self.said.emit)
+
+
+def _step_behind_the_window() -> None:
+    """Let the window have the processor first; threads that torch starts from here follow."""
+    if sys.platform == "linux":
+        # Qt's priorities do nothing on Linux, where niceness belongs to each thread.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class Lane(QObject):
@@ -76,7 +94,7 @@ class Lane(QObject):
         self._worker.said.connect(self._on_said, Qt.ConnectionType.QueuedConnection)
         self._handles: dict[int, JobHandle] = {}
         self._generation = 0
-        self._thread.start()
+        self._thread.start(QThread.Priority.LowPriority)
 
     @property
     def busy(self) -> bool:

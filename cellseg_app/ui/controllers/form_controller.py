@@ -217,7 +217,7 @@ class FormController(QObject):
             return
         if any(entry.name == weights for entry in self._entries):
             return
-        handle = self._desk.lanes.files.submit("Recognizing weights", recognizing(weights))
+        handle = self._desk.lanes.engine.submit("Recognizing weights", recognizing(weights))
         self._desk.watch(handle, lambda card: self._on_recognized(weights, card))
 
     def _on_recognized(self, weights: str, card: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Signal
@@ -38,6 +37,9 @@ class SceneController(QObject):
         self.result: LoadedResult | None = None
         self.preview: Preview | None = None
         self._layers: dict[str, Layer] = {}
+        # Cells of everything, under the crop that is ahead of them.
+        self._all_labels: LazyArray | None = None
+        viewer.class_changed.connect(self._on_class_changed)
 
     @property
     def tunable(self) -> TunableMap | None:
@@ -75,6 +77,7 @@ class SceneController(QObject):
         if result.probability is not None:
             self._put("probability", "Probability", "probability", result.probability)
             self.viewer.state.class_index = result.foreground_class
+        self._all_labels = result.labels
         if result.labels is not None:
             self._put("labels", "Cells", "labels", result.labels)
         self._show()
@@ -106,10 +109,11 @@ class SceneController(QObject):
             return
         map_shape = self.tunable.shape_zyx if self.tunable is not None else cells.labels.shape
         if region_shape(cells.region) == tuple(map_shape):
+            self._all_labels = cells.labels
             self._put("labels", "Cells", "labels", cells.labels)
-        elif "labels" in self._layers:
-            base: LazyArray = self._layers["labels"].data
-            self._put("labels", "Cells", "labels", PatchedLabels(base, cells.labels, cells.region))
+        elif self._all_labels is not None:
+            patched = PatchedLabels(self._all_labels, cells.labels, cells.region)
+            self._put("labels", "Cells", "labels", patched)
         self._show()
 
     def visible_crop(self) -> Region | None:
@@ -154,6 +158,10 @@ class SceneController(QObject):
         spacing = None if self.result is None else self.result.spacing_um_zyx
         self._layers[key] = Layer(key, title, kind, data, spacing)
 
+    def _on_class_changed(self, _index: int) -> None:
+        if "probability" in self._layers:
+            self.viewer.state.set_look("probability", visible=True)
+
     def _drop(self, *keys: str) -> None:
         for key in keys:
             self._layers.pop(key, None)
@@ -183,8 +191,3 @@ def limited(region: Region, center: ShapeZYX, most_voxels: int) -> Region:
 
 def _voxels(shape: list[int], edge: int) -> int:
     return min(shape[0], edge) * min(shape[1], edge) * min(shape[2], edge)
-
-
-def without_data(layer: Layer, title: str, key: str) -> Layer:
-    """A copy of a layer under another key, for results side by side."""
-    return replace(layer, title=title, key=key)

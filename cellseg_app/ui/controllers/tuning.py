@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -16,6 +17,8 @@ from cellseg_app.workers.live import LiveCells, tuning
 
 # Long enough to gather the moves of a slider, short enough to feel immediate.
 _DELAY_MS: Final = 60
+# The labels of a whole volume that is followed live lie in memory, four bytes a voxel.
+_MOST_LIVE_VOXELS: Final = 250_000_000
 _SECTIONS: Final = ("threshold", "instances")
 
 
@@ -28,10 +31,13 @@ class TuningController(QObject):
         The user wants the cells of this class.
     measured
         A new table of all cells, of the whole map.
+    changed
+        The cells shown are not those of a file any more.
     """
 
     class_asked = Signal(int)
     measured = Signal(object)
+    changed = Signal()
 
     def __init__(self, desk: Desk, scene: SceneController, bar: RunBar) -> None:
         super().__init__()
@@ -89,6 +95,12 @@ class TuningController(QObject):
         source = self._scene.tunable
         if source is None:
             return
+        if math.prod(source.shape_zyx) > _MOST_LIVE_VOXELS:
+            state = "The volume is too large to follow; Apply here does all of it."
+            count = count_sentence(cells.n_cells, "in view")
+            self._bar.show_count(count, state, can_apply=True)
+            self.changed.emit()
+            return
         settings = self._desk.session.form.run
         handle = self._desk.lanes.tuning.submit_latest(
             "Finding cells", tuning(source, settings, whole(source.shape_zyx), measure=True)
@@ -105,6 +117,7 @@ class TuningController(QObject):
         state = state if is_preview else f"{state}; not saved yet"
         self._bar.show_count(count_sentence(cells.n_cells, where), state, can_apply=not is_preview)
         self._offer_class()
+        self.changed.emit()
         self.measured.emit(cells)
 
     def _on_map_changed(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from cellseg_app.core.progress import Progress
 from cellseg_app.ui.actions import ACTIONS, MENUS, TOOLBAR, make_actions
 from cellseg_app.ui.controllers.scene import limited
 from cellseg_app.ui.dialogs.reports import BugDialog, report_text, save_bundle
+from cellseg_app.ui.garbage import GuiThreadGarbage
 from cellseg_app.ui.icons import app_icon
 from cellseg_app.ui.panels.message_bar import MessageBar, Offer
 from cellseg_app.ui.panels.progress_panel import duration, progress_sentence
@@ -139,6 +142,32 @@ def test_labels_patched_in_a_region_read_like_an_array(step: int) -> None:
         (slice(1, 5, step), slice(4, 11, step), slice(5, 6)),
     ):
         np.testing.assert_array_equal(patched[key], wanted[key])
+
+
+def test_widgets_in_cycles_are_freed_by_the_gui_thread(qapp: QApplication) -> None:
+    freed_by: list[int] = []
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            freed_by.append(threading.get_ident())
+
+    garbage = GuiThreadGarbage(qapp)
+    try:
+        Cycle()
+        churn = threading.Thread(target=lambda: [[] for _ in range(200_000)])
+        churn.start()
+        churn.join()
+        assert freed_by == []
+        garbage.collect()
+        garbage.settle()
+        assert freed_by == [threading.get_ident()]
+    finally:
+        garbage.stop()
+        gc.unfreeze()
+    assert gc.isenabled()
 
 
 def _contrast(one: str, other: str) -> float:

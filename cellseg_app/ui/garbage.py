@@ -1,0 +1,44 @@
+"""Python's cyclic garbage, collected on the GUI thread only.
+
+Python collects in whichever thread happens to allocate. A widget in a cycle that a worker thread
+frees takes the program down, for Qt lets widgets be deleted by the GUI thread alone.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Final
+
+from PySide6.QtCore import QObject, QTimer
+
+_INTERVAL_MS: Final = 1_000
+
+
+class GuiThreadGarbage(QObject):
+    """Takes over from the automatic collector for as long as it lives."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._thresholds = gc.get_threshold()
+        gc.disable()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_INTERVAL_MS)
+        self._timer.timeout.connect(self.collect)
+        self._timer.start()
+
+    def collect(self) -> None:
+        """Collect the generations that are due, the youngest first."""
+        counts = gc.get_count()
+        due = [n for n in range(3) if counts[n] > self._thresholds[n]]
+        if due:
+            gc.collect(max(due))
+
+    def settle(self) -> None:
+        """Leave what is loaded by now out of every later collection; it is never garbage."""
+        gc.collect()
+        gc.freeze()
+
+    def stop(self) -> None:
+        """Give the work back to the automatic collector."""
+        self._timer.stop()
+        gc.enable()
