@@ -44,12 +44,12 @@ LIGHT: Final = Colors(
     warning="#8a5a00",
 )
 DARK: Final = Colors(
-    window="#1e2327",
-    base="#15191c",
-    raised="#2b3238",
+    window="#1b2024",
+    base="#272e34",
+    raised="#30383f",
     text="#e4e9ed",
-    faint="#9aa7b0",
-    line="#3b444c",
+    faint="#a3b0b9",
+    line="#46515a",
     accent="#4fb3d9",
     on_accent="#0d1417",
     error="#ff8a80",
@@ -146,9 +146,17 @@ def _style_sheet(c: Colors) -> str:
     QLabel[role="error"] {{ color: {c.error}; }}
     QLabel[role="title"] {{ font-size: 15pt; font-weight: 600; }}
     QLabel[role="count"] {{ font-size: 13pt; font-weight: 600; }}
+    QToolButton:checked {{
+        background: {c.accent}; color: {c.on_accent};
+        border: 1px solid {c.accent}; border-radius: 3px; padding: 3px 4px;
+    }}
     QToolButton[role="section"] {{
         font-weight: 600; text-align: left; border: none; padding: 5px 2px;
-        border-bottom: 1px solid {c.line};
+        border-bottom: 1px solid {c.line}; border-radius: 0;
+    }}
+    QToolButton[role="section"]:checked {{
+        background: transparent; color: {c.text}; border: none; padding: 5px 2px;
+        border-bottom: 1px solid {c.line}; border-radius: 0;
     }}
     QToolButton[role="section"]:hover {{ background: {c.raised}; }}
     QToolButton[role="section"]:focus {{ border-bottom: 2px solid {c.accent}; }}

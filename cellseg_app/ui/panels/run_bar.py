@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -81,6 +82,8 @@ class RunBar(QWidget):
         self.count = QLabel()
         self.count.setProperty("role", "count")
         self.count.setAccessibleName("Number of cells")
+        # A long sentence must not make the panel wider.
+        self.count.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.count_state = QLabel()
         self.count_state.setProperty("role", "hint")
         self.count_state.setWordWrap(True)
@@ -93,11 +96,13 @@ class RunBar(QWidget):
         grid = QGridLayout(self.tuning)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(3)
-        grid.addWidget(self.count, 0, 0)
-        grid.addWidget(self.use_class, 0, 1)
+        grid.setColumnStretch(0, 1)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(self.count, 0, 0, 1, 2)
         grid.addWidget(self.count_state, 1, 0, 1, 2)
         for place, button in enumerate(self.apply_buttons):
             grid.addWidget(button, 2, place)
+        grid.addWidget(self.use_class, 3, 0, 1, 2)
         self.tuning.hide()
         return self.tuning
 
