@@ -95,7 +95,7 @@ def photograph(camera: Photographer, volume: Path | None, weights: str | None, w
     camera.until(lambda: not window.runs.is_running, "the run")
     camera.until(lambda: window.scene.result is not None, "the result")
     camera.shoot("result", 2.5)
-    camera.set("run", "threshold", "threshold", value=0.8)
+    camera.set("run", "threshold", "threshold", value=0.6)
     camera.until(lambda: window.tuning.live is not None, "tuned cells")
     camera.shoot("tuned")
     _look_at_cells(camera)

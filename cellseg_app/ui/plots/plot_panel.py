@@ -32,6 +32,7 @@ from cellseg_app.ui.theme import Appearance
 Numbers = npt.NDArray[np.float64]
 _MAX_BINS = 60
 _MAX_POINTS = 20_000
+_BAR_WIDTH = 150
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +56,8 @@ class Plot(QWidget):
         self.figure.setMenuEnabled(False)
         self.figure.hideButtons()
         self.boxes = [_column_box(n) for n in range(choices)]
-        self.bar = QHBoxLayout()
+        # Beside the plot, for the panel is wide and low.
+        self.bar = QVBoxLayout()
         for box in self.boxes:
             box.activated.connect(self.draw)
             self.bar.addWidget(box)
@@ -64,10 +66,10 @@ class Plot(QWidget):
         save.setToolTip("Save this plot as PNG, SVG or PDF")
         save.clicked.connect(self._on_q_save)
         self.bar.addWidget(save)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(6, 6, 6, 6)
-        column.addLayout(self.bar)
-        column.addWidget(self.figure, 1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(6, 6, 6, 6)
+        row.addLayout(self.bar)
+        row.addWidget(self.figure, 1)
         appearance.changed.connect(self._on_theme_changed)
         self._on_theme_changed()
 
@@ -154,6 +156,8 @@ class Scatter(Plot):
         super().__init__(cells, appearance, choices=2)
         self.note = QLabel()
         self.note.setProperty("role", "hint")
+        self.note.setWordWrap(True)
+        self.note.setFixedWidth(_BAR_WIDTH)
         self.bar.insertWidget(2, self.note)
         cells.chosen_changed.connect(self._on_chosen_changed)
         self._mark = pg.ScatterPlotItem(size=14, pen=None, brush=None)
@@ -236,6 +240,11 @@ class Comparison(Plot):
     def __init__(self, cells: Cells, appearance: Appearance) -> None:
         super().__init__(cells, appearance, choices=1)
         self._images: list[ImageCells] = []
+        self.figure.getAxis("bottom").setHeight(38)
+        legend = QLabel("Dot: median, bar: quartiles")
+        legend.setProperty("role", "hint")
+        legend.setWordWrap(True)
+        self.bar.insertWidget(1, legend)
 
     def set_images(self, images: Sequence[ImageCells]) -> None:
         """Take the images of a batch."""
@@ -271,7 +280,7 @@ class Comparison(Plot):
         )
         names = [(n, f"{_short(i.name)}\n{len(i.table):,} cells") for n, i in enumerate(images)]
         self.figure.getAxis("bottom").setTicks([names])
-        self.figure.setLabel("left", f"{name} (median and quartiles)")
+        self.figure.setLabel("left", name)
         self.figure.autoRange()
 
 
@@ -326,6 +335,7 @@ def _column_box(place: int) -> QComboBox:
     name = ("Column across", "Column up")[place]
     box.setAccessibleName(name)
     box.setToolTip(name)
+    box.setFixedWidth(_BAR_WIDTH)
     return box
 
 
