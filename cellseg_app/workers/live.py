@@ -167,10 +167,24 @@ def live_cells(
         if found.labels_path is not None:
             stored = open_volume(found.labels_path, allow_2d=True).data
             labels = stored[tuple(slice(0, n) for n in shape)].astype(np.uint32, copy=True)
-    table = None if found.table is None else found.table.cells
+    table = None if found.table is None else _placed(found.table.cells, source, region)
     return LiveCells(
         labels, region, found.n_cells, found.class_index, found.threshold, table, seconds=0.0
     )
+
+
+def _placed(table: pd.DataFrame, source: TunableMap, region: Region) -> pd.DataFrame:
+    """The table with positions in the volume instead of positions in the region."""
+    placed = table.copy()
+    spacing = source.spacing_um_zyx or (1.0, 1.0, 1.0)
+    for axis, part, origin, um in zip("zyx", region, source.origin_zyx, spacing, strict=True):
+        shift = part.start + origin
+        in_voxels = (f"centroid_{axis}_voxel", f"bbox_{axis}_min", f"bbox_{axis}_max")
+        for column in placed.columns.intersection(in_voxels):
+            placed[column] += shift
+        if f"centroid_{axis}_um" in placed:
+            placed[f"centroid_{axis}_um"] += shift * um
+    return placed
 
 
 def _for_live(settings: RunSettings, foreground_class: int, *, measure: bool) -> RunSettings:

@@ -128,9 +128,8 @@ class ResultsController(QObject):
 
     def _on_first_layer(self, voxel_zyx: tuple[int, int, int]) -> Sequence[float]:
         """A voxel of the labels, in voxels of the image."""
-        preview = self._scene.preview
-        if preview is not None:
-            return [v + o for v, o in zip(voxel_zyx, preview.map.origin_zyx, strict=True)]
+        if self._scene.preview is not None:
+            return voxel_zyx
         tunable = self._scene.tunable
         shape = self._scene.viewer.layers[0].shape_zyx
         own = shape if tunable is None else tunable.shape_zyx

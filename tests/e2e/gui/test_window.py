@@ -90,6 +90,14 @@ def test_preview_finds_in_a_crop_what_the_run_finds_there(
     preview = window.scene.preview
     assert preview is not None
     previewed = preview.cells.labels > 0
+    table = preview.cells.table
+    assert table is not None
+    for row in table.itertuples():
+        box = tuple(
+            slice(getattr(row, f"bbox_{a}_min") - c.start, getattr(row, f"bbox_{a}_max") - c.start)
+            for a, c in zip("zyx", crop, strict=True)
+        )
+        assert (preview.cells.labels[box] == row.label).sum() == row.n_voxels
     driver.run_and_show()
     result = window.scene.result
     assert result is not None
