@@ -7,9 +7,10 @@ extra="${1:-}"
 
 debian="python3 python3-venv ca-certificates"
 # What Qt loads from the system, a screen in memory, and OpenGL without a graphics card.
-[ "$extra" = dev ] && debian="$debian libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 libdbus-1-3
-    libfontconfig1 fonts-dejavu-core libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4
-    libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 xvfb xauth"
+[ "$extra" = dev ] && debian="$debian libegl1 libgl1 libgl1-mesa-dri libglx-mesa0 libopengl0
+    libglib2.0-0 libdbus-1-3 libfontconfig1 fonts-dejavu-core libxkbcommon0 libxkbcommon-x11-0
+    libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0
+    libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 xvfb xauth"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 

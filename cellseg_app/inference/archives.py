@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import WeightsError
-from cellseg_app.inference.fingerprint import replacing
 
 # The largest published file, SwinUNetR, has 0.3 GB.
 LIMIT_BYTES: Final = 2 << 30
@@ -41,7 +41,7 @@ def extract_weights(archive: Path, target: Path, *, limit_bytes: int = LIMIT_BYT
         `target` cannot be written.
     """
     try:
-        with replacing(target) as temporary, tarfile.open(archive, "r|*") as members:
+        with atomic_path(target) as temporary, tarfile.open(archive, "r|*") as members:
             _copy_only_weights(members, temporary, archive, limit_bytes)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise WeightsError(

@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import WeightsError
-from cellseg_app.inference.fingerprint import replacing
 
 Quantile = Annotated[float, Field(ge=0, le=1)]
 FileKind = Literal["state_dict", "torchscript", "onnx"]
@@ -203,5 +203,5 @@ def write_card(card: ModelCard, path: Path) -> None:
         The folder cannot be written to.
     """
     text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

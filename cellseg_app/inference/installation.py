@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import WeightsError
 from cellseg_app.core.progress import CancelToken, ProgressSink
 from cellseg_app.inference import published
@@ -22,7 +23,7 @@ from cellseg_app.inference.catalog import (
     weights_info,
 )
 from cellseg_app.inference.download import download
-from cellseg_app.inference.fingerprint import replacing, sha256_of
+from cellseg_app.inference.fingerprint import sha256_of
 from cellseg_app.inference.nets import architecture_name
 from cellseg_app.inference.weights import load_network
 from cellseg_app.inference.weights_formats import read_weights
@@ -151,7 +152,7 @@ def _install(
         return same[0]
     chosen = name or _free_name(card.name, {entry.name.lower() for entry in here})
     target = where.user / f"{chosen}{path.suffix}"
-    with replacing(target) as temporary:
+    with atomic_path(target) as temporary:
         shutil.copyfile(path, temporary)
         if sha256_of(temporary) != card.weights_sha256:
             raise WeightsError("The file changed while it was copied.", "Try again.", path=path)

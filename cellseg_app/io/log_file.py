@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cellseg_app.io.atomic import output_error
+from cellseg_app.atomic import output_error
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

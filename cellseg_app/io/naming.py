@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from cellseg_app.io.atomic import output_error
+from cellseg_app.atomic import output_error
 
 LABELS_PREFIX = "Instance_seg"
 _SUFFIXES = (

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.atomic import atomic_path, output_error
 from cellseg_app.core.errors import OutputError
 from cellseg_app.core.volume import SpacingZYX
-from cellseg_app.io.atomic import atomic_path, output_error
 from cellseg_app.io.casts import ImageKind, cast_exactly
 from cellseg_app.io.zarr_arrays import HAS_ZARR_3, OME_VERSION, create_array, write_group
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import RunSettings
-from cellseg_app.io.atomic import write_text_atomic
 
 SCHEMA_VERSION = 1
 

@@ -7,8 +7,8 @@ import shutil
 import uuid
 from pathlib import Path
 
+from cellseg_app.atomic import output_error
 from cellseg_app.core.errors import OutputError
-from cellseg_app.io.atomic import output_error
 
 _GIB = 1024**3
 _MIB = 1024**2

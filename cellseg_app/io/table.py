@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.results import RunFailure
-from cellseg_app.io.atomic import atomic_path
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 _TEXT_COLUMNS = ("file", "name", "problem", "remedy", "kind", "model", "network", "method")

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from cellseg_app.atomic import atomic_path, output_error
 from cellseg_app.core.volume import SpacingZYX
-from cellseg_app.io.atomic import atomic_path, output_error
 from cellseg_app.io.casts import ImageKind, cast_exactly
 from cellseg_app.io.finite import z_slabs
 

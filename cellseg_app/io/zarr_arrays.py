@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import InputError
-from cellseg_app.io.atomic import write_text_atomic
 from cellseg_app.io.refusals import BROKEN_FILE_ERRORS, unreadable
 
 HAS_ZARR_3 = int(zarr.__version__.partition(".")[0]) >= 3

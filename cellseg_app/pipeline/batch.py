@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cellseg_app.atomic import remove_leftovers, write_text_atomic
 from cellseg_app.core.errors import Cancelled, InputError, UserError
 from cellseg_app.core.results import RunFailure, RunResult
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.inference.weights import LoadedNetwork
-from cellseg_app.io.atomic import remove_leftovers, write_text_atomic
 from cellseg_app.io.log_file import log_to
 from cellseg_app.io.naming import free_path
 from cellseg_app.io.run_record import RunRecord, read_record

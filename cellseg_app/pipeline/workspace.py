@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.volume import ShapeZYX
-from cellseg_app.io.atomic import write_text_atomic
 
 FOLDER_NAME: Final = ".cellseg-work"
 _LEDGER: Final = "ledger.json"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from cellseg_app.atomic import output_error, write_text_atomic
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import RunSettings
-from cellseg_app.io.atomic import output_error, write_text_atomic
 from cellseg_app.io.naming import clean_name
 from cellseg_app.paths import user_data_path
 

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import UserError
 from cellseg_app.core.settings import RunSettings, Section, setting
-from cellseg_app.io.atomic import write_text_atomic
 from cellseg_app.paths import user_data_path
 
 Theme = Literal["system", "light", "dark"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import UserError
 from cellseg_app.core.settings import RunSettings, Section
-from cellseg_app.io.atomic import write_text_atomic
 from cellseg_app.paths import user_data_path
 
 _log = logging.getLogger(__name__)

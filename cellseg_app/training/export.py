@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.inference.cards import (
     ModelCard,
     Normalization,
@@ -18,7 +19,7 @@ from cellseg_app.inference.cards import (
     TrainingRecord,
     write_card,
 )
-from cellseg_app.inference.fingerprint import replacing, sha256_of
+from cellseg_app.inference.fingerprint import sha256_of
 from cellseg_app.inference.nets import build_network, network_options, network_traits
 from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.samples import HIGH_QUANTILE, LOW_QUANTILE
@@ -67,7 +68,7 @@ def write_weights(
         for key, value in state.items()
         if not key.startswith(_DECODER)
     }
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         save_file(kept, temporary, metadata={"architecture": settings.architecture})
     options = {k: v for k, v in settings.options.items() if k != "decoder"}
     traits = network_traits(settings.architecture, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.inference.normalize import intensity_scale, sample_voxels
@@ -81,10 +81,8 @@ def make_sample(
 
 def write_sample(sample: Sample, path: Path) -> None:
     """Write a sample; a reader never sees half of it."""
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as file:
+    with atomic_path(path) as partial, partial.open("wb") as file:
         np.savez(file, image=sample.image, target=sample.target, labels=sample.labels)
-    os.replace(partial, path)
 
 
 def read_sample(path: Path) -> Sample:

@@ -6,13 +6,13 @@ import csv
 import json
 import logging
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.inference.weights_formats import State, read_weights
@@ -195,7 +195,6 @@ class _Run:
 
     def save(self) -> None:
         """Write the checkpoint; an interruption leaves the previous one."""
-        partial = self.folder / "checkpoint.part"
         content = {
             "settings": _fingerprint(self.settings),
             "step": self.step,
@@ -208,8 +207,8 @@ class _Run:
             "best_row": None if self.best_row is None else asdict(self.best_row),
             "log": [asdict(row) for row in self.log],
         }
-        torch.save(content, partial)
-        os.replace(partial, self.folder / "checkpoint.pt")
+        with atomic_path(self.folder / "checkpoint.pt") as partial:
+            torch.save(content, partial)
 
     def _load(self) -> None:
         path = self.folder / "checkpoint.pt"

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cellseg_app.atomic import atomic_path, write_text_atomic
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import LazyArray, SpacingZYX
-from cellseg_app.io.atomic import atomic_path, write_text_atomic
 from cellseg_app.io.methods_text import methods_paragraph
 from cellseg_app.io.run_record import read_record
 from cellseg_app.io.table import write_table

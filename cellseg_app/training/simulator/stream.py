@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import OutputError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.training.simulator.settings import SimulationSettings
@@ -118,13 +119,12 @@ def write_volume(
     path: Path, volume: npt.NDArray[Any], spacing_um_zyx: tuple[float, float, float]
 ) -> None:
     """Write a (Z, Y, X) volume as a compressed ImageJ file with its voxel size."""
-    partial = path.with_name(path.name + ".part")
-    tifffile.imwrite(
-        partial,
-        volume,
-        imagej=True,
-        compression="zlib",
-        resolution=(1 / spacing_um_zyx[2], 1 / spacing_um_zyx[1]),
-        metadata={"axes": "ZYX", "spacing": spacing_um_zyx[0], "unit": "um"},
-    )
-    partial.replace(path)
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            volume,
+            imagej=True,
+            compression="zlib",
+            resolution=(1 / spacing_um_zyx[2], 1 / spacing_um_zyx[1]),
+            metadata={"axes": "ZYX", "spacing": spacing_um_zyx[0], "unit": "um"},
+        )

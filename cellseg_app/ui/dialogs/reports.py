@@ -23,8 +23,8 @@ from PySide6.QtWidgets import (
 )
 
 from cellseg_app import __version__
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import UserError
-from cellseg_app.io.atomic import atomic_path
 from cellseg_app.workers.jobs import Crash
 
 _PACKAGES: Final = ("torch", "monai", "numpy", "scipy", "PySide6-Essentials", "pyqtgraph", "vispy")

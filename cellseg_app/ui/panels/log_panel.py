@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import UserError
-from cellseg_app.io.atomic import write_text_atomic
 
 _MAX_LINES: Final = 20_000
 

@@ -19,8 +19,8 @@ from PySide6.QtGui import (
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
+from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import SettingsError
-from cellseg_app.io.atomic import atomic_path
 
 PLOT_FILTER: Final = "PNG image (*.png);;SVG drawing (*.svg);;PDF document (*.pdf)"
 _PNG_SCALE: Final = 3

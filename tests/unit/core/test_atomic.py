@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cellseg_app.atomic import atomic_path, output_error, remove_leftovers, write_text_atomic
 from cellseg_app.core.errors import OutputError
-from cellseg_app.io.atomic import atomic_path, output_error, remove_leftovers, write_text_atomic
 from cellseg_app.io.log_file import log_to
 from cellseg_app.io.space import free_bytes, require_free_space, require_writable
 
@@ -73,7 +73,7 @@ def test_leftovers_of_a_killed_process_are_removed_and_those_of_living_ones_stay
     tmp_path: Path,
 ) -> None:
     script = (
-        "import os, sys; from cellseg_app.io.atomic import atomic_path\n"
+        "import os, sys; from cellseg_app.atomic import atomic_path\n"
         "with atomic_path(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half'); os._exit(9)"
     )
