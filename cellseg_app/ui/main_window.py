@@ -376,8 +376,8 @@ class MainWindow(QMainWindow):
         )
         self.hide()
         self.log.stop_listening()
-        self.viewer.shutdown()
         self.desk.lanes.stop()
+        self.viewer.shutdown()
         self._garbage.stop()
         event.accept()
 

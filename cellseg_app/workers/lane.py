@@ -127,6 +127,8 @@ class Lane(QObject):
     def stop(self) -> bool:
         """Cancel, end the thread, and say whether it ended in time; it is never killed."""
         self.cancel_all()
+        # What is still in the queue finds nobody to tell.
+        self._handles.clear()
         self._thread.quit()
         ended = self._thread.wait(_STOP_TIMEOUT_MS)
         if not ended:

@@ -179,7 +179,7 @@ def _placed(table: pd.DataFrame, source: TunableMap, region: Region) -> pd.DataF
     spacing = source.spacing_um_zyx or (1.0, 1.0, 1.0)
     for axis, part, origin, um in zip("zyx", region, source.origin_zyx, spacing, strict=True):
         shift = part.start + origin
-        in_voxels = (f"centroid_{axis}_voxel", f"bbox_{axis}_min", f"bbox_{axis}_max")
+        in_voxels = [f"centroid_{axis}_voxel", f"bbox_{axis}_min", f"bbox_{axis}_max"]
         for column in placed.columns.intersection(in_voxels):
             placed[column] += shift
         if f"centroid_{axis}_um" in placed:

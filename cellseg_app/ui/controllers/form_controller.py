@@ -22,9 +22,10 @@ from cellseg_app.state.presets import (
 from cellseg_app.state.settings import FormSettings
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.forms.applicability import METHOD_OPTIONS, Circumstances
-from cellseg_app.ui.forms.editors import ListEditor, NumberEditor, TripleEditor
+from cellseg_app.ui.forms.editors import NumberEditor
 from cellseg_app.ui.forms.field_specs import FieldPath
 from cellseg_app.ui.forms.form import SettingsForm
+from cellseg_app.ui.forms.special_editors import ListEditor, TripleEditor
 from cellseg_app.ui.panels.run_bar import RunBar
 from cellseg_app.workers.runs import EngineReady, recognizing
 

@@ -11,7 +11,8 @@ from cellseg_app.state.display import Layer
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.panels.table_panel import TablePanel
-from cellseg_app.ui.plots.plot_panel import ImageCells, PlotPanel
+from cellseg_app.ui.plots.kinds import ImageCells
+from cellseg_app.ui.plots.plot_panel import PlotPanel
 from cellseg_app.viewers.grid_view import GridTile
 from cellseg_app.workers.lane import JobHandle
 from cellseg_app.workers.live import LiveCells

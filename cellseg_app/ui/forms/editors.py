@@ -3,77 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
-    QHBoxLayout,
     QLineEdit,
     QSizePolicy,
     QSlider,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
 )
 
+from cellseg_app.ui.forms.editor_base import SET_WORD, ComboBox, Editor
 from cellseg_app.ui.forms.field_specs import FieldSpec
+from cellseg_app.ui.forms.special_editors import FolderEditor, ListEditor, TripleEditor
 
-_SET: Final = "Set…"
 _SLIDER_STEPS: Final = 100
-
-
-class Editor(QWidget):
-    """Base of all editors; `edited` is sent only for changes by the user."""
-
-    edited = Signal(object)
-
-    def __init__(self, spec: FieldSpec) -> None:
-        super().__init__()
-        self.spec = spec
-        self.setObjectName(spec.name)
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(2)
-        self._row = QHBoxLayout()
-        self._row.setSpacing(4)
-        self._column.addLayout(self._row)
-
-    def show_value(self, value: object) -> None:
-        """Show a value without sending `edited`."""
-        raise NotImplementedError
-
-    def set_bounds(self, minimum: float, maximum: float) -> None:
-        """Narrow the bounds, where the volume at hand does."""
-
-    def _add(self, widget: QWidget, *, stretch: int = 0, name: str = "") -> None:
-        widget.setAccessibleName(name or self.spec.title)
-        widget.setAccessibleDescription(self.spec.help)
-        self._row.addWidget(widget, stretch)
-        if self.focusProxy() is None:
-            self.setFocusProxy(widget)
-
-
-class ComboBox(QComboBox):
-    """A combo box that scrolling over the form does not change."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(5)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the form unless the box has the focus."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
 
 class _Spin(QDoubleSpinBox):
@@ -151,7 +97,7 @@ class NumberEditor(Editor):
             self.box = ComboBox()
             for _, title in spec.choices:
                 self.box.addItem(title)
-            self.box.addItem(_SET)
+            self.box.addItem(SET_WORD)
             self.box.activated.connect(self._on_q_word)
             self._add(self.box, stretch=3)
         if spec.name.endswith("threshold.threshold"):
@@ -232,157 +178,10 @@ class TextEditor(Editor):
         self.line.setText(str(value or ""))
 
 
-class TripleEditor(Editor):
-    """Three lengths Z, Y, X, or those of the file."""
-
-    def __init__(self, spec: FieldSpec) -> None:
-        super().__init__(spec)
-        self.box = ComboBox()
-        self.box.addItem(spec.choices[0][1])
-        self.box.addItem(_SET)
-        self.box.activated.connect(self._on_q_word)
-        self._add(self.box, stretch=1)
-        numbers = QHBoxLayout()
-        numbers.setSpacing(3)
-        self._column.addLayout(numbers)
-        self.spins: list[QDoubleSpinBox] = []
-        for axis in "ZYX":
-            spin = QDoubleSpinBox()
-            spin.setDecimals(3)
-            spin.setRange(0.001, 1000)
-            spin.setSingleStep(0.1)
-            spin.setKeyboardTracking(False)
-            spin.setToolTip(f"{axis} in {spec.unit}")
-            spin.setMinimumWidth(40)
-            spin.setValue(1.0)
-            spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-            spin.setAccessibleName(f"{spec.title} {axis}")
-            numbers.addWidget(spin)
-            spin.valueChanged.connect(self._on_q_number)
-            self.spins.append(spin)
-
-    def show_value(self, value: object) -> None:
-        """Show a value without sending `edited`."""
-        self.box.setCurrentIndex(0 if value is None else 1)
-        if isinstance(value, tuple):
-            self._fill(value)
-        for spin in self.spins:
-            spin.setVisible(value is not None)
-
-    def suggest(self, value: tuple[float, float, float] | None) -> None:
-        """Fill in the file's size, where setting another one begins."""
-        if value is not None and self.box.currentIndex() == 0:
-            self._fill(value)
-
-    def _fill(self, value: tuple[float, ...]) -> None:
-        for spin, number in zip(self.spins, value, strict=True):
-            with QSignalBlocker(spin):
-                spin.setValue(number)
-
-    def _on_q_word(self, index: int) -> None:
-        for spin in self.spins:
-            spin.setVisible(index == 1)
-        if index == 0:
-            self.edited.emit(None)
-        else:
-            self._on_q_number()
-
-    def _on_q_number(self) -> None:
-        self.edited.emit(tuple(spin.value() for spin in self.spins))
-
-
-class FolderEditor(Editor):
-    """A folder, typed or chosen."""
-
-    def __init__(self, spec: FieldSpec) -> None:
-        super().__init__(spec)
-        self.line = QLineEdit()
-        self.line.setPlaceholderText("beside the volume")
-        self._add(self.line, stretch=1)
-        button = QToolButton()
-        button.setText("…")
-        button.setToolTip("Choose a folder")
-        self._add(button, name=f"Choose {spec.title.lower()}")
-        self.line.editingFinished.connect(lambda: self.edited.emit(self.line.text().strip()))
-        button.clicked.connect(self._on_q_choose)
-
-    def show_value(self, value: object) -> None:
-        """Show a value without sending `edited`."""
-        self.line.setText(str(value or ""))
-        self.line.setToolTip(str(value or ""))
-
-    def _on_q_choose(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, self.spec.title, self.line.text())
-        if chosen:
-            self.line.setText(chosen)
-            self.edited.emit(chosen)
-
-
-class ListEditor(Editor):
-    """A word out of a list that is known only at run time, or a file: weights and devices."""
-
-    def __init__(self, spec: FieldSpec, *, none_title: str, browse_filter: str = "") -> None:
-        super().__init__(spec)
-        self._none_title = none_title
-        self._entries: list[tuple[object, str, bool]] = []
-        self._value: object = None
-        self._filter = browse_filter
-        self.box = ComboBox()
-        self.box.activated.connect(self._on_q_activated)
-        self._add(self.box, stretch=1)
-        if browse_filter:
-            button = QToolButton()
-            button.setText("…")
-            button.setToolTip("Choose a weights file of your own")
-            button.clicked.connect(self._on_q_browse)
-            self._add(button, name=f"Choose {spec.title.lower()} file")
-
-    def set_entries(self, entries: list[tuple[object, str, bool]]) -> None:
-        """Offer values with their titles, and whether they can be chosen."""
-        self._entries = entries
-        self.show_value(self._value)
-
-    def show_value(self, value: object) -> None:
-        """Show a value without sending `edited`."""
-        self._value = value
-        shown = list(self._entries)
-        if value not in [entry[0] for entry in shown]:
-            title = self._none_title if value is None else _file_title(value)
-            shown.insert(0, (value, title, True))
-        self.box.clear()
-        for entry, title, is_enabled in shown:
-            self.box.addItem(title, entry)
-            row = self.box.count() - 1
-            self.box.setItemData(row, title, Qt.ItemDataRole.ToolTipRole)
-            if not is_enabled:
-                _disable_row(self.box, row)
-        self.box.setCurrentIndex([entry[0] for entry in shown].index(value))
-        self.box.setToolTip(self.box.currentText())
-
-    def _on_q_activated(self, index: int) -> None:
-        self.edited.emit(self.box.itemData(index))
-
-    def _on_q_browse(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, self.spec.title, "", self._filter)
-        if chosen:
-            self.edited.emit(chosen)
-
-
-def _file_title(value: object) -> str:
-    text = str(value)
-    return Path(text).name if ("/" in text or "\\" in text) else text
-
-
-def _disable_row(box: QComboBox, row: int) -> None:
-    item = getattr(box.model(), "item", None)
-    if item is not None:
-        item(row).setEnabled(False)
-
-
 WEIGHTS_FILTER: Final = "Weights (*.safetensors *.pth *.pt *.ckpt *.onnx *.json);;All files (*)"
 
 
-def make_editor(spec: FieldSpec, parent: QObject | None = None) -> Editor:
+def make_editor(spec: FieldSpec) -> Editor:
     """Return the editor of a field."""
     if spec.kind == "weights":
         return ListEditor(spec, none_title="Bundled", browse_filter=WEIGHTS_FILTER)

@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
 
 from cellseg_app.state.settings import FormSettings
 from cellseg_app.ui.forms.applicability import Circumstances, reasons
-from cellseg_app.ui.forms.editors import Editor, make_editor
+from cellseg_app.ui.forms.editor_base import Editor
+from cellseg_app.ui.forms.editors import make_editor
 from cellseg_app.ui.forms.field_specs import (
     FieldPath,
     FieldSpec,

@@ -11,9 +11,10 @@ from cellseg_app.core.settings import InstanceSettings, RunSettings
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.state.settings import FormSettings
 from cellseg_app.ui.forms.applicability import METHOD_OPTIONS, Circumstances, reasons
-from cellseg_app.ui.forms.editors import ChoiceEditor, FlagEditor, NumberEditor, TripleEditor
+from cellseg_app.ui.forms.editors import ChoiceEditor, FlagEditor, NumberEditor
 from cellseg_app.ui.forms.field_specs import FieldSpec, form_sections, value_at, with_value
 from cellseg_app.ui.forms.form import SettingsForm
+from cellseg_app.ui.forms.special_editors import TripleEditor
 
 SPECS = [field for section in form_sections() for field in section.fields]
 

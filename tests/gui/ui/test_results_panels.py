@@ -15,7 +15,8 @@ from cellseg_app.ui.cells import Cells, RangeFilter
 from cellseg_app.ui.panels.table_model import CellTableModel
 from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.export import save_plot
-from cellseg_app.ui.plots.plot_panel import ImageCells, PlotPanel
+from cellseg_app.ui.plots.kinds import ImageCells
+from cellseg_app.ui.plots.plot_panel import PlotPanel
 from cellseg_app.ui.theme import Appearance
 from tests.gui.ui.conftest import many_cells
 
