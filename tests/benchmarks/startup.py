@@ -106,7 +106,7 @@ def measure_stalls(work: Path) -> None:
             time.sleep(0.0005)
 
     window.load_engine()
-    until(lambda: not window.desk.lanes.files.busy)
+    until(lambda: not window.desk.lanes.engine.busy)
     dog.report("loading the engine")
     window.form_control.set_value(("output_folder",), str(work / "out"))
     window.volumes.open_sample()
