@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
-from cellseg_app.core.volume import ShapeZYX
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.volume import LazyArray, ShapeZYX
 
 Region = tuple[slice, slice, slice]
 
@@ -58,3 +62,21 @@ def intersect(a: Region, b: Region) -> Region | None:
     z, y, x = (slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
     common = (z, y, x)
     return common if all(s.stop > s.start for s in common) else None
+
+
+class CroppedArray:
+    """A lazy array (…, Z, Y, X) seen through a region of its last three axes."""
+
+    def __init__(self, source: LazyArray, region: Region) -> None:
+        self._source, self._region = source, region
+        shape = tuple(s.stop - s.start for s in region)
+        self.shape: tuple[int, ...] = (*source.shape[:-3], *shape)
+        self.dtype: np.dtype[Any] = source.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        shifted = []
+        for part, outer, size in zip(key[-3:], self._region, self.shape[-3:], strict=True):
+            start, stop, step = part.indices(size)
+            shifted.append(slice(start + outer.start, stop + outer.start, step))
+        return self._source[(*key[:-3], *shifted)]

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import psutil
 
+from cellseg_app.core.blocks import CroppedArray, Region, region_shape
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.settings import InferenceSettings, Precision, RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
@@ -22,7 +23,6 @@ from cellseg_app.inference.lattice import NetworkLattice, network_lattice
 from cellseg_app.inference.normalize import IntensityScale, intensity_scale, sample_voxels
 from cellseg_app.inference.precision import choose_precision
 from cellseg_app.inference.predictor import WindowPredictor
-from cellseg_app.inference.resample import resampled_shape
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.inference.windows import (
     WindowGrid,
@@ -86,6 +86,19 @@ class NetworkSession:
         """How many windows are left when slabs before `first_slab` exist."""
         return windows_to_run(self.grid, first_slab)
 
+    def for_region(self, region: Region) -> NetworkSession:
+        """The same network, scale and precision on a box of the network's lattice."""
+        shape = region_shape(region)
+        edge = max(self.grid.window_zyx)
+        if not self.card.window_fixed:
+            edge = min(edge, -(-max(shape) // self.card.divisor) * self.card.divisor)
+        return replace(
+            self,
+            image=CroppedArray(self.image, region),
+            lattice=replace(self.lattice, shape_zyx=shape),
+            grid=_card_grid(self.card, shape, edge, self.overlap),
+        )
+
     def slabs(
         self, stage: StageProgress, *, first_slab: int = 0, spill_folder: Path | None = None
     ) -> Iterator[Slab]:
@@ -103,43 +116,8 @@ class NetworkSession:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeFit:
-    """What is found out once about a whole volume: the network's lattice and intensity scale."""
-
-    lattice: NetworkLattice
-    scale: IntensityScale | None
-
-    def for_part(self, whole_zyx: ShapeZYX, part_zyx: ShapeZYX) -> VolumeFit:
-        """The same fit for a box cut out of the volume."""
-        step = [n / new for n, new in zip(whole_zyx, self.lattice.shape_zyx, strict=True)]
-        shape = resampled_shape(part_zyx, (step[0], step[1], step[2]))
-        return VolumeFit(replace(self.lattice, shape_zyx=shape), self.scale)
-
-
-def fit_volume(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -> VolumeFit:
-    """Find out how a network is to see a volume; reads a bounded sample of it.
-
-    Raises
-    ------
-    SettingsError
-        The cell diameter is given in µm and the voxel size is unknown.
-    """
-    lattice = network_lattice(volume, loaded.card, settings.size)
-    return VolumeFit(lattice, _volume_scale(loaded.card, volume.data))
-
-
-def open_session(
-    loaded: LoadedNetwork, volume: Volume, settings: RunSettings, fit: VolumeFit | None = None
-) -> NetworkSession:
+def open_session(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -> NetworkSession:
     """Set a network up for a volume and try it on a few windows.
-
-    Parameters
-    ----------
-    loaded, volume, settings
-        What to run on what, and how.
-    fit
-        For a part of a larger volume: what was found out about the whole.
 
     Raises
     ------
@@ -147,8 +125,8 @@ def open_session(
         The machine has no such device, or the network cannot run with such windows.
     """
     card, wanted = loaded.card, settings.inference
-    fit = fit or fit_volume(loaded, volume, settings)
-    lattice, scale = fit.lattice, fit.scale
+    lattice = network_lattice(volume, card, settings.size)
+    scale = _volume_scale(card, volume.data)
     image = lattice.view(volume.data)
     grid = _grid(card, lattice, wanted)
     placement = _placement(loaded, wanted)
@@ -196,10 +174,16 @@ def _volume_scale(card: ModelCard, image: LazyArray) -> IntensityScale | None:
 
 def _grid(card: ModelCard, lattice: NetworkLattice, wanted: InferenceSettings) -> WindowGrid:
     window = card.window_default if wanted.window == "auto" or card.window_fixed else wanted.window
+    return _card_grid(card, lattice.shape_zyx, window, wanted.overlap)
+
+
+def _card_grid(
+    card: ModelCard, shape_zyx: ShapeZYX, window: int | Literal["whole"], overlap: float
+) -> WindowGrid:
     return window_grid(
-        lattice.shape_zyx,
+        shape_zyx,
         window,
-        wanted.overlap,
+        overlap,
         divisor=card.divisor,
         minimum=card.minimum,
         # The plugin lets windows end at the border; its checkpoints get the same here.

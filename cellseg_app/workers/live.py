@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cellseg_app.core.blocks import Region
+from cellseg_app.core.blocks import CroppedArray, Region
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 from cellseg_app.workers.jobs import JobContext, Work
@@ -79,24 +79,6 @@ class LiveCells:
     threshold: float
     table: pd.DataFrame | None
     seconds: float
-
-
-class CroppedArray:
-    """A lazy array (…, Z, Y, X) seen through a region of its last three axes."""
-
-    def __init__(self, source: LazyArray, region: Region) -> None:
-        self._source, self._region = source, region
-        shape = tuple(s.stop - s.start for s in region)
-        self.shape: tuple[int, ...] = (*source.shape[:-3], *shape)
-        self.dtype: np.dtype[Any] = source.dtype
-        self.ndim = len(self.shape)
-
-    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
-        shifted = []
-        for part, outer, size in zip(key[-3:], self._region, self.shape[-3:], strict=True):
-            start, stop, step = part.indices(size)
-            shifted.append(slice(start + outer.start, stop + outer.start, step))
-        return self._source[(*key[:-3], *shifted)]
 
 
 class PatchedLabels:

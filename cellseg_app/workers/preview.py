@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_app.core.blocks import Region, grow, region_shape, relative_to, whole
+from cellseg_app.core.blocks import CroppedArray, Region, grow, region_shape, relative_to, whole
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.workers.jobs import JobContext, Work
-from cellseg_app.workers.live import CroppedArray, LiveCells, TunableMap, live_cells, scratch_folder
+from cellseg_app.workers.live import LiveCells, TunableMap, live_cells, scratch_folder
 from cellseg_app.workers.runs import NetworkShelf, reporting
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # The crop is predicted with this much of its surroundings (voxels of the network's lattice).
 _SURROUNDINGS: Final = 12
-_MARGIN: Final = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,34 +92,13 @@ def _predict(
     shape = session.volume_shape_zyx
     net_shape = session.lattice.shape_zyx
     net_region = grow(_on_lattice(region, shape, net_shape), (_SURROUNDINGS,) * 3, net_shape)
-    part = _part_of(session, net_region)
+    part = session.for_region(net_region)
     probability = run_network(part, Workspace(folder, "preview", "0"), report)
     # Pasted into the frame of the whole lattice, so that voxel centres map as in a full run.
     frame = _Framed(probability, net_region, net_shape)
     on_volume = frame if net_shape == shape else ResampledArray(frame, shape)
     classes = slice(0, probability.shape[0])
     return np.array(on_volume[(classes, *region)], dtype=np.float16)
-
-
-def _part_of(session: NetworkSession, net_region: Region) -> NetworkSession:
-    from cellseg_app.inference.windows import window_grid
-
-    card, edge = session.card, max(session.grid.window_zyx)
-    part_shape = region_shape(net_region)
-    largest = -(-max(part_shape) // card.divisor) * card.divisor
-    window = edge if card.window_fixed else max(card.minimum, min(edge, largest))
-    grid = window_grid(
-        part_shape,
-        window,
-        session.overlap,
-        divisor=card.divisor,
-        margin=0 if card.cellseg3d_compatible else _MARGIN,
-        blend_sigma=card.blend_sigma,
-    )
-    lattice = replace(session.lattice, shape_zyx=part_shape)
-    return replace(
-        session, image=CroppedArray(session.image, net_region), lattice=lattice, grid=grid
-    )
 
 
 def _on_lattice(region: Region, shape: ShapeZYX, net_shape: ShapeZYX) -> Region:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from cellseg_app.core.blocks import whole
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.settings import RunSettings
@@ -14,7 +15,7 @@ from cellseg_app.core.volume import Volume
 from cellseg_app.inference.cards import ModelCard, OutputSpec, write_card
 from cellseg_app.inference.fingerprint import sha256_of
 from cellseg_app.inference.nets import build_network, network_traits
-from cellseg_app.inference.session import NetworkSession, fit_volume, open_session
+from cellseg_app.inference.session import NetworkSession, open_session
 from cellseg_app.inference.weights import LoadedNetwork, load_network
 
 NARROW: dict[str, dict[str, object]] = {
@@ -79,15 +80,17 @@ def test_every_network_runs_on_every_shape(
     assert result.max() <= 1
 
 
-def test_estimate_of_a_part_uses_the_scale_of_the_whole(tmp_path: Path) -> None:
+def test_a_box_is_seen_as_in_the_whole_volume(tmp_path: Path) -> None:
     loaded = _network("SegResNet", tmp_path)
-    image = np.random.default_rng(0).random((24, 24, 24), dtype=np.float32)
+    image = np.random.default_rng(0).random((40, 40, 40), dtype=np.float32)
     image[:12] *= 100
-    volume = Volume(image, None, "v")
-    fit = fit_volume(loaded, volume, RunSettings())
-    part = fit.for_part(volume.shape_zyx, (12, 24, 24))
-    assert part.scale == fit.scale
-    assert part.lattice.shape_zyx == (12, 24, 24)
+    session = _session(loaded, image)
+    box = (slice(4, 36), slice(0, 32), slice(8, 40))
+    part = session.for_region(box)
+    assert part.scale == session.scale
+    assert part.grid.n_windows <= session.grid.n_windows
+    np.testing.assert_array_equal(part.image[whole((32, 32, 32))], image[box])
+    assert _probability(part).shape == (1, 32, 32, 32)
 
 
 def test_a_device_that_is_not_there_is_refused_naming_those_that_are(tmp_path: Path) -> None:
