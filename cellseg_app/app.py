@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     splash = _splash()
     splash.show()
     app.processEvents()
+    bootstrap.load_engine_libraries()
     window = make_window(app)
     window.show()
     splash.finish(window)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import faulthandler
+import importlib.util
 import logging
 import os
 import sys
@@ -12,6 +15,10 @@ from typing import IO, Final
 
 from cellseg_app.paths import user_data_path
 
+_ENGINE_LIBRARIES: Final = {
+    "linux": ("libc10.so", "libtorch_cpu.so", "libtorch_python.so"),
+    "darwin": ("libc10.dylib", "libtorch_cpu.dylib", "libtorch_python.dylib"),
+}.get(sys.platform, ())
 _LOG_BYTES: Final = 2_000_000
 _FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
 _faults: IO[str] | None = None
@@ -26,6 +33,19 @@ def prepare() -> None:
         # torch 2.9 and later cannot load its libraries after Qt has loaded its own
         # (https://github.com/pytorch/pytorch/issues/166628).
         import torch  # noqa: F401
+
+
+def load_engine_libraries() -> None:
+    """Load torch's shared libraries while the splash stands; the import follows in a thread.
+
+    The system's loader holds Python's lock for as long as it links them (a fifth of a second),
+    which would stop an open window. Where they are not found, the import loads them.
+    """
+    spec = importlib.util.find_spec("torch")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for name in _ENGINE_LIBRARIES:
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(str(Path(folder) / "lib" / name))
 
 
 def _give_streams() -> None:

@@ -21,6 +21,8 @@ class GuiThreadGarbage(QObject):
         super().__init__(parent)
         self._thresholds = gc.get_threshold()
         gc.disable()
+        # Going through all that a loading engine makes would stop the window for a moment.
+        self._oldest = 1
         self._timer = QTimer(self)
         self._timer.setInterval(_INTERVAL_MS)
         self._timer.timeout.connect(self.collect)
@@ -29,14 +31,14 @@ class GuiThreadGarbage(QObject):
     def collect(self) -> None:
         """Collect the generations that are due, the youngest first."""
         counts = gc.get_count()
-        due = [n for n in range(3) if counts[n] > self._thresholds[n]]
+        due = [n for n in range(self._oldest + 1) if counts[n] > self._thresholds[n]]
         if due:
             gc.collect(max(due))
 
     def settle(self) -> None:
-        """Leave what is loaded by now out of every later collection; it is never garbage."""
-        gc.collect()
+        """Leave what is loaded by now out of every later collection; it is hardly ever garbage."""
         gc.freeze()
+        self._oldest = 2
 
     def stop(self) -> None:
         """Give the work back to the automatic collector."""

@@ -27,6 +27,7 @@ bootstrap.prepare()
 from PySide6.QtCore import QTimer
 from cellseg_app.app import make_application, make_window
 app = make_application()
+bootstrap.load_engine_libraries()
 window = make_window(app)
 window.show()
 QTimer.singleShot(0, app.quit)
@@ -94,6 +95,7 @@ def measure_stalls(work: Path) -> None:
     from cellseg_app.app import make_application, make_window
 
     app = make_application()
+    bootstrap.load_engine_libraries()
     window = make_window(app, work / "window.json")
     window.show()
     app.processEvents()
