@@ -103,20 +103,15 @@ class SpaceControls(QWidget):
         self._picture.clicked.connect(self.picture_asked)
         maximize = self._button("⤢", "Fill the viewer with 3D, or show all panes again")
         maximize.clicked.connect(self.maximize_asked)
-        top = QHBoxLayout()
-        top.setContentsMargins(6, 2, 6, 2)
-        top.setSpacing(4)
         title = QLabel("<b>3D</b>", self)
-        for widget in (title, self.method, self.clip, self.orbit, self.badge):
-            top.addWidget(widget)
-        top.addStretch(1)
-        top.addWidget(self._fit)
-        top.addWidget(self._picture)
-        top.addWidget(maximize)
+        # Two rows: in one, a quarter of a small window cuts the texts off.
+        top = _row((title, self.badge), (maximize,))
+        choices = _row((self.method, self.clip, self.orbit), (self._fit, self._picture))
         column = self._column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(top)
+        column.addLayout(choices)
         column.addLayout(self._iso_row)
         column.addLayout(self._clip_row)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -156,6 +151,18 @@ class SpaceControls(QWidget):
         # Qt forgets to, while another page hides these controls.
         self._column.invalidate()
         self.updateGeometry()
+
+
+def _row(left: tuple[QWidget, ...], right: tuple[QWidget, ...]) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(6, 2, 6, 2)
+    row.setSpacing(4)
+    for widget in left:
+        row.addWidget(widget)
+    row.addStretch(1)
+    for widget in right:
+        row.addWidget(widget)
+    return row
 
 
 def _set_row_visible(row: QHBoxLayout, visible: bool) -> None:
