@@ -156,13 +156,15 @@ def test_widgets_in_cycles_are_freed_by_the_gui_thread(qapp: QApplication) -> No
 
     garbage = GuiThreadGarbage(qapp)
     try:
+        garbage.settle()
         Cycle()
-        churn = threading.Thread(target=lambda: [[] for _ in range(200_000)])
+        # Kept, so that the collector sees far more new objects than it waits for.
+        kept: list[list[int]] = []
+        churn = threading.Thread(target=lambda: kept.extend([] for _ in range(200_000)))
         churn.start()
         churn.join()
         assert freed_by == []
         garbage.collect()
-        garbage.settle()
         assert freed_by == [threading.get_ident()]
     finally:
         garbage.stop()
