@@ -6,16 +6,10 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Final
 
 from cellseg_app import __version__
+from cellseg_app.cli import exit_codes
 from cellseg_app.core.errors import Cancelled, UserError
-
-EXIT_OK: Final = 0
-EXIT_OUR_FAULT: Final = 1
-EXIT_INPUT_AT_FAULT: Final = 2
-EXIT_SOME_FAILED: Final = 3
-EXIT_CANCELLED: Final = 130
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,15 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = arguments.func(arguments)
     except UserError as error:
         _say(f"cellseg: {error}")
-        return EXIT_INPUT_AT_FAULT
+        return exit_codes.INPUT_AT_FAULT
     except (Cancelled, KeyboardInterrupt):
         _say("cellseg: cancelled; the same command goes on where it stopped.")
-        return EXIT_CANCELLED
+        return exit_codes.CANCELLED
     except Exception:  # noqa: BLE001 - the last door: a bug is reported, not hidden
         _say(f"cellseg {__version__}: this is a bug; please report what follows.")
         _say(traceback.format_exc())
-        return EXIT_OUR_FAULT
-    return EXIT_OK if result is None else int(result)
+        return exit_codes.OUR_FAULT
+    return exit_codes.OK if result is None else int(result)
 
 
 def _say(text: str) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
+from cellseg_app.cli import exit_codes
 from cellseg_app.cli.arguments import (
     CELL_FLAGS,
     NETWORK_FLAGS,
@@ -34,10 +35,6 @@ from cellseg_app.pipeline.recording import settings_to_repeat
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.resegment import find_probability, resegment
 from cellseg_app.pipeline.run_volume import RunRequest, prepare
-
-_EXIT_OUR_FAULT: Final = 1
-_EXIT_INPUT_AT_FAULT: Final = 2
-_EXIT_SOME_FAILED: Final = 3
 
 
 def add_run_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -101,10 +98,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _exit_code(done: int, failures: tuple[RunFailure, ...]) -> int:
     if not failures:
-        return 0
+        return exit_codes.OK
     if done:
-        return _EXIT_SOME_FAILED
-    return _EXIT_OUR_FAULT if any(f.bug for f in failures) else _EXIT_INPUT_AT_FAULT
+        return exit_codes.SOME_FAILED
+    return exit_codes.OUR_FAULT if any(f.bug for f in failures) else exit_codes.INPUT_AT_FAULT
 
 
 def _base_settings(preset: Path | None, record: RunRecord | None) -> RunSettings:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cellseg_app.cli import exit_codes
 from cellseg_app.cli.terminal import Display, display_for
 from cellseg_app.core.progress import CancelToken
 from cellseg_app.inference import catalog, installation
@@ -72,7 +73,7 @@ def _verify(arguments: argparse.Namespace, display: Display) -> int:
     for check in checks:
         text = f"{check.name}: {'intact' if check.ok else check.problem}"
         display.event("result" if check.ok else "error", text, name=check.name, ok=check.ok)
-    return 0 if all(check.ok for check in checks) else 2
+    return exit_codes.OK if all(check.ok for check in checks) else exit_codes.INPUT_AT_FAULT
 
 
 def _import(arguments: argparse.Namespace, display: Display) -> int:
