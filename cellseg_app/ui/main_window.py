@@ -403,7 +403,8 @@ class MainWindow(QMainWindow):
             return
         if geometry:
             self.restoreGeometry(QByteArray(geometry))
-        self._has_layout = bool(layout) and self.restoreState(QByteArray(layout), _LAYOUT_VERSION)
+        if layout:
+            self.restoreState(QByteArray(layout), _LAYOUT_VERSION)
 
 
 def _open_folder(folder: Path) -> None:
