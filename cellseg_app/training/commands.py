@@ -15,7 +15,13 @@ DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {
     "WNet": {"channels": [16, 32, 64, 128], "dropout": 0.0, "rescale_input_to": None},
     "TRAILMAP_MS": {"f_maps": 16},
     "VNet": {"base_features": 8, "dropout": 0.1},
-    "SwinUNetR": {"feature_size": 12, "dropout": 0.0, "attention_dropout": 0.0},
+    # Attention among 4³ instead of 7³ neighbours costs a seventh of the time.
+    "SwinUNetR": {
+        "feature_size": 12,
+        "window_size": 4,
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+    },
 }
 OBJECT_DIAMETER_VOXELS = 11.0
 

@@ -21,6 +21,8 @@ from cellseg_app.training.settings import SampleFolder, TrainingSettings
 from cellseg_app.training.trainer import TrainingResult, train_supervised, train_wnet
 
 _ORDERING_SAMPLES = 6
+# Measured: a fifth to a third faster; SegResNet's group normalization makes it slower there.
+_CHANNELS_LAST = frozenset({"TRAILMAP_MS", "VNet", "SwinUNetR"})
 
 
 class TrainingRequest(BaseModel):
@@ -123,6 +125,7 @@ def _settings(
         seed=request.seed,
         threads=request.threads,
         validate_every_steps=request.validate_every_steps,
+        channels_last=request.network in _CHANNELS_LAST,
     )
 
 

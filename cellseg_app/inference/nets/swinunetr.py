@@ -20,6 +20,7 @@ class SwinUNetROptions(NetworkOptions):
     feature_size: int = Field(default=48, ge=12, multiple_of=12)
     depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (2, 2, 2, 2)
     num_heads: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (3, 6, 12, 24)
+    window_size: int = Field(default=7, ge=2)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     attention_dropout: float = Field(default=0.5, ge=0, lt=1)
     checkpointing: bool = False
@@ -40,6 +41,7 @@ def build(options: SwinUNetROptions) -> nn.Module:
         feature_size=options.feature_size,
         depths=options.depths,
         num_heads=options.num_heads,
+        window_size=options.window_size,
         drop_rate=options.dropout,
         attn_drop_rate=options.attention_dropout,
         use_checkpoint=options.checkpointing,

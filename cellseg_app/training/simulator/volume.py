@@ -70,7 +70,7 @@ def simulate_volume(settings: SimulationSettings, seed: int, index: int = 0) -> 
     nuclei = draw_nuclei(ranges, extent, diameter=diameter, rng=rng)
     patches = [] if preset == "empty" else nucleus_patches(nuclei, extent)
     scene = _Scene(nuclei, patches, optics, camera, ranges, diameter, extent)
-    image, labels = _photograph(scene, settings.label_minimum_snr, rng)
+    image, labels = _photograph(scene, settings, rng)
     lateral_um = round(draw(settings.diameter_um, rng) / diameter, 6)
     spacing = (round(lateral_um * optics.anisotropy, 6), lateral_um, lateral_um)
     return SimulatedVolume(image, labels, spacing, diameter, preset)
@@ -98,7 +98,7 @@ class _Scene:
 
 
 def _photograph(
-    scene: _Scene, minimum_snr: float, rng: np.random.Generator
+    scene: _Scene, settings: SimulationSettings, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.uint32]]:
     """Paint, blur, slice and expose the scene; label what can be seen of it."""
     patches, optics, extent = scene.patches, scene.optics, scene.extent
@@ -115,7 +115,7 @@ def _photograph(
     clutter = 0.25 * float(around.std())
     noise = float(np.hypot(noise_level(scene.camera, float(np.median(seen))), clutter))
     strengths = _strengths(scene.nuclei, patches, fall, noise=noise)
-    labels = _label_apparent(patches, masks, strengths, optics, minimum_snr, extent)
+    labels = _label_apparent(patches, masks, strengths, optics, settings, extent)
     image = expose(seen, scene.camera, rng)
     blacken_edge(image, labels, rng)
     return image, _drop_crumbs(labels)
@@ -138,20 +138,20 @@ def _label_apparent(
     masks: list[Floats],
     strengths: list[tuple[float, float]],
     optics: Optics,
-    minimum_snr: float,
+    settings: SimulationSettings,
     extent: tuple[int, int, int],
 ) -> npt.NDArray[np.uint32]:
-    """Label each voxel with the nucleus that stands out most there, above half its own peak."""
+    """Label each voxel with the nucleus that stands out most there, above a share of its own peak."""
     positions = slice_positions(extent[0], optics.anisotropy)
     labels = np.zeros((len(positions), *extent[1:]), np.uint32)
-    best = np.full(labels.shape, 0.5, np.float32)
+    best = np.full(labels.shape, settings.label_level, np.float32)
     floor = 0.04 * max((brightness for _, brightness in strengths), default=0.0)
     number = 0
     for patch, mask, (contrast, brightness) in zip(patches, masks, strengths, strict=True):
         box, seen = _blurred_slices(patch, mask, optics, positions, extent)
         peak = float(seen.max(initial=0.0))
         visible = contrast * peak * np.sqrt((seen > 0.5 * peak).sum())
-        if peak < 0.02 or visible < minimum_snr or brightness * peak < floor:
+        if peak < 0.02 or visible < settings.label_minimum_snr or brightness * peak < floor:
             continue
         number += 1
         relative = seen / peak

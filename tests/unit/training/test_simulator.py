@@ -59,18 +59,20 @@ def test_noise_only_volumes_have_no_labels_but_noise() -> None:
         assert volume.image.std() > 0
 
 
-def test_label_is_what_stands_above_half_of_the_blurred_peak() -> None:
-    """A ball blurred mostly along z must be labelled taller than wide, by its half maximum."""
+@pytest.mark.parametrize("level", [0.3, 0.5])
+def test_label_is_what_stands_above_a_share_of_the_blurred_peak(level: float) -> None:
+    """A ball blurred mostly along z must be labelled taller than wide."""
     extent = (48, 48, 48)
     z, y, x = np.ogrid[:48, :48, :48]
     shape = np.sqrt((z - 24.0) ** 2 + (y - 20.0) ** 2 + (x - 28.0) ** 2) / 6
     patch = Patch(0, (slice(0, 48), slice(0, 48), slice(0, 48)), shape.astype(np.float32), 6.0)
     body = np.clip((1 - patch.shape) * 6 + 0.5, 0, 1)
     optics = Optics(1.0, 5.0, 0.0, 2.0, 0.0)
-    labels = _label_apparent([patch], [body], [(100.0, 1.0)], optics, 5.0, extent)
+    settings = SimulationSettings(label_level=level, label_minimum_snr=5.0)
+    labels = _label_apparent([patch], [body], [(100.0, 1.0)], optics, settings, extent)
     seen = ndimage.gaussian_filter(body, (5.0, 1.0, 1.0))
     middle = (seen[::2] + seen[1::2]) / 2
-    assert np.array_equal(labels > 0, middle > 0.5 * middle.max())
+    assert np.array_equal(labels > 0, middle > level * middle.max())
     spread = [np.ptp(where) + 1 for where in np.nonzero(labels)]
     assert spread[0] * 2 > spread[1] + 2
 
