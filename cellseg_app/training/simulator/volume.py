@@ -141,7 +141,7 @@ def _label_apparent(
     settings: SimulationSettings,
     extent: tuple[int, int, int],
 ) -> npt.NDArray[np.uint32]:
-    """Label each voxel with the nucleus that stands out most there, above a share of its own peak."""
+    """Label each voxel with the nucleus standing out most there, above a share of its own peak."""
     positions = slice_positions(extent[0], optics.anisotropy)
     labels = np.zeros((len(positions), *extent[1:]), np.uint32)
     best = np.full(labels.shape, settings.label_level, np.float32)
