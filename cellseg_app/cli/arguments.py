@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from cellseg_app.core.diameter import parse_diameter
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.settings import RunSettings
 
@@ -119,7 +120,7 @@ def settings_from(arguments: argparse.Namespace, base: RunSettings) -> RunSettin
             values[section][name] = value
     diameter = values["size"]["diameter"]
     if isinstance(diameter, str):
-        values["size"].update(_diameter(diameter))
+        values["size"].update(parse_diameter(diameter))
     try:
         return RunSettings.model_validate(values)
     except ValidationError as error:
@@ -135,17 +136,3 @@ def settings_error(error: ValidationError) -> SettingsError:
     return SettingsError(
         f"{flag} cannot be {first['input']!r} ({message}).", "See `cellseg run --help`."
     )
-
-
-def _diameter(text: str) -> dict[str, Any]:
-    word = text.strip().lower()
-    if word == "auto":
-        return {"diameter": "auto"}
-    if word == "none":
-        return {"diameter": None}
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(um|µm|μm|px)?", word)
-    if match is None or float(match[1]) <= 0:
-        raise SettingsError(
-            f"--diameter cannot be {text!r}.", "Write it as 12um, 14px, auto or none."
-        )
-    return {"diameter": float(match[1]), "diameter_unit": "px" if match[2] == "px" else "um"}

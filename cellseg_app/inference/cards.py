@@ -7,6 +7,7 @@ stands in its card and nowhere in code.
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -65,9 +66,14 @@ class OutputSpec(_Value):
 
 
 class TrainingRecord(_Value):
-    """How the weights came to be, in enough detail to make them again."""
+    """How the weights came to be, in enough detail to make them again.
 
-    command: str
+    `recipe` holds the steps, each the words after `cellseg train`; `command` is the same for
+    people, and all that older cards have.
+    """
+
+    recipe: tuple[tuple[str, ...], ...] = ()
+    command: str = ""
     seed: int
     date: str
     data: str
@@ -75,6 +81,14 @@ class TrainingRecord(_Value):
     hours: float = Field(ge=0)
     metrics: dict[str, float] = {}
     curve_file: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _command_follows_from_the_recipe(cls, values: Any) -> Any:  # noqa: ANN401 - raw JSON
+        if not isinstance(values, dict) or not values.get("recipe"):
+            return values
+        steps = (["cellseg", "train", *map(str, words)] for words in values["recipe"])
+        return {**values, "command": "; ".join(shlex.join(words) for words in steps)}
 
 
 class ModelCard(_Value):

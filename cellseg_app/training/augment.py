@@ -44,6 +44,15 @@ def draw_patch(sample: Sample, edge: int, rng: np.random.Generator) -> tuple[Flo
     return _spoil(pair[0], rng), np.ascontiguousarray(pair[1])
 
 
+def draw_plain_patch(sample: Sample, edge: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Draw one patch as it is; see `draw_patch`."""
+    z, y, x = (int(c - edge // 2) for c in _draw_centre(sample, rng))
+    shape = (edge, edge, edge)
+    image = read_reflected(sample.image, (z, y, x), shape).astype(np.float32)
+    target = read_reflected(sample.target, (z, y, x), shape).astype(np.float32) / 255
+    return np.ascontiguousarray(image), np.ascontiguousarray(target)
+
+
 def _draw_centre(sample: Sample, rng: np.random.Generator) -> tuple[int, int, int]:
     """Mostly on a cell, else anywhere."""
     shape = sample.image.shape

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cellseg_app.training.augment import draw_patch
+from cellseg_app.training.augment import draw_patch, draw_plain_patch
+from cellseg_app.training.network_input import Batch
 from cellseg_app.training.samples import Sample, list_samples, read_sample
 from cellseg_app.training.settings import TrainingSettings
 
-Batch = tuple[torch.Tensor, torch.Tensor]
 _KEPT_IN_MEMORY = 64
 
 
 def batches(settings: TrainingSettings, first_step: int) -> Iterator[Batch]:
-    """Yield image and target (N, 1, Z, Y, X) of each step still to do.
+    """Yield the patches of each step still to do.
 
     A batch depends on the seed and its step alone, so an interrupted run goes on exactly. One
     batch is prepared ahead while the network works.
@@ -27,20 +27,23 @@ def batches(settings: TrainingSettings, first_step: int) -> Iterator[Batch]:
     folders = [list_samples([folder.path]) for folder in settings.data]
     shares = np.array([folder.share for folder in settings.data])
     read = lru_cache(maxsize=_KEPT_IN_MEMORY)(read_sample)
+    draw = draw_patch if settings.augment else draw_plain_patch
 
     def prepare(step: int) -> Batch:
         rng = np.random.default_rng([settings.seed, step])
-        images, targets = [], []
+        images, targets, scales = [], [], []
         for _ in range(settings.batch):
             paths = folders[int(rng.choice(len(folders), p=shares / shares.sum()))]
             sample = read(paths[int(rng.integers(len(paths)))])
-            image, target = draw_patch(sample, settings.patch_voxels, rng)
+            image, target = draw(sample, settings.patch_voxels, rng)
             images.append(image)
             targets.append(target)
+            scales.append((sample.low, sample.span))
         stack = torch.from_numpy(np.stack(images))[:, None]
         if settings.channels_last:
             stack = stack.contiguous(memory_format=torch.channels_last_3d)
-        return stack, torch.from_numpy(np.stack(targets))[:, None]
+        low, span = torch.tensor(scales, dtype=torch.float32).T
+        return Batch(stack, torch.from_numpy(np.stack(targets))[:, None], low, span)
 
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(prepare, first_step)
@@ -62,5 +65,5 @@ def validation_samples(folders: tuple[Path, ...], edge: int) -> tuple[Sample, ..
             slice(max(0, (size - edge) // 2), max(0, (size - edge) // 2) + edge)
             for size in sample.image.shape
         )
-        samples.append(Sample(sample.image[middle], sample.target[middle], sample.labels[middle]))
+        samples.append(sample.cut(middle))
     return tuple(samples)

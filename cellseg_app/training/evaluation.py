@@ -15,10 +15,11 @@ from skimage.segmentation import watershed
 from torch import nn
 
 from cellseg_app.inference.windows import read_reflected
+from cellseg_app.training.network_input import OWN_INPUT, Batch, NetworkInput
 from cellseg_app.training.samples import Sample
 
 Activation = Literal["sigmoid", "softmax", "identity"]
-Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+Predict = Callable[[Sample], npt.NDArray[np.float32]]
 # Every network's windows must be multiples of a power of two no larger than this.
 _MULTIPLE = 32
 
@@ -41,23 +42,35 @@ def split_at_peaks(
     return np.asarray(watershed(-probability, seeds, mask=foreground), dtype=np.int32)
 
 
-def predictor(network: nn.Module, *, activation: Activation, fast: bool) -> Predict:
-    """Wrap a network as a function from a normalized image to its first class, padded as needed."""
+def predictor(
+    network: nn.Module,
+    *,
+    activation: Activation,
+    fast: bool,
+    seen_as: NetworkInput = OWN_INPUT,
+) -> Predict:
+    """Wrap a network as a function from a sample to its first class, padded as needed."""
 
-    def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        depth, height, width = (-(-size // _MULTIPLE) * _MULTIPLE for size in image.shape)
-        padded = read_reflected(image, (0, 0, 0), (depth, height, width))
-        tensor = torch.from_numpy(np.ascontiguousarray(padded))[None, None]
+    def predict(sample: Sample) -> npt.NDArray[np.float32]:
+        depth, height, width = (-(-size // _MULTIPLE) * _MULTIPLE for size in sample.image.shape)
+        batch = as_batch(sample, (depth, height, width))
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            output = network(tensor).float()
+            output = seen_as(network, batch).float()
         if activation == "softmax":
             output = torch.softmax(output, dim=1)
         elif activation == "sigmoid":
             output = torch.sigmoid(output)
-        z, y, x = image.shape
+        z, y, x = sample.image.shape
         return np.ascontiguousarray(output[0, 0].numpy()[:z, :y, :x])
 
     return predict
+
+
+def as_batch(sample: Sample, shape_zyx: tuple[int, int, int]) -> Batch:
+    """Return a sample as a batch of one, cut or filled up with its reflection."""
+    image = read_reflected(sample.image.astype(np.float32), (0, 0, 0), shape_zyx)
+    tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+    return Batch(tensor, tensor, torch.tensor([sample.low]), torch.tensor([sample.span]))
 
 
 def count_matches(
@@ -94,7 +107,7 @@ def evaluate(
     Parameters
     ----------
     predict
-        Takes a normalized (Z, Y, X) image, gives the centre-peaked map.
+        Takes a sample, gives the map (Z, Y, X).
     samples
         What to judge by.
     threshold
@@ -105,7 +118,7 @@ def evaluate(
     overlap = np.zeros(2)
     matches = np.zeros(3)
     for sample in samples:
-        probability = predict(sample.image.astype(np.float32))
+        probability = predict(sample)
         mask, truth = probability > threshold, sample.labels > 0
         overlap += [2 * (mask & truth).sum(), mask.sum() + truth.sum()]
         matches += count_matches(

@@ -6,24 +6,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
 from cellseg_app.atomic import atomic_path
 from cellseg_app.inference.cards import (
     ModelCard,
-    Normalization,
     OutputSpec,
     TrainingRecord,
     write_card,
 )
 from cellseg_app.inference.fingerprint import sha256_of
 from cellseg_app.inference.nets import build_network, network_options, network_traits
+from cellseg_app.inference.recognize import recognize
 from cellseg_app.inference.weights_formats import State
-from cellseg_app.training.samples import HIGH_QUANTILE, LOW_QUANTILE
-from cellseg_app.training.settings import TrainingSettings
+from cellseg_app.training.evaluation import as_batch
+from cellseg_app.training.network_input import OWN_INPUT, NetworkInput
+from cellseg_app.training.samples import Sample
+from cellseg_app.training.settings import OWN_NORMALIZATION, TrainingSettings
 
 # Below one half, because people outline a little more than half of what a cell stands out.
 PEAKED_THRESHOLD = 0.45
@@ -63,13 +63,7 @@ def write_weights(
         Further fields of the card: title, licence, source, citation, notes.
     """
     path = folder / f"{name}.safetensors"
-    kept = {
-        key: value.half().contiguous() if value.is_floating_point() else value.contiguous()
-        for key, value in state.items()
-        if not key.startswith(_DECODER)
-    }
-    with atomic_path(path) as temporary:
-        save_file(kept, temporary, metadata={"architecture": settings.architecture})
+    _write_safetensors(state, path, settings.architecture, dtype=torch.float16)
     options = {k: v for k, v in settings.options.items() if k != "decoder"}
     traits = network_traits(settings.architecture, options)
     unsupervised = settings.architecture == "WNet"
@@ -80,7 +74,7 @@ def write_weights(
         options=_plain(network_options(settings.architecture, options).model_dump(mode="json")),
         weights_file=path.name,
         weights_sha256=sha256_of(path),
-        normalization=Normalization(low_quantile=LOW_QUANTILE, high_quantile=HIGH_QUANTILE),
+        normalization=OWN_NORMALIZATION,
         output=_output(settings.architecture),
         classes=traits.classes,
         object_diameter_voxels=object_diameter_voxels,
@@ -101,37 +95,117 @@ def write_weights(
     return folder / f"{name}.json"
 
 
-def bright_class_first(
-    state: State, options: dict[str, Any], images: Iterable[npt.NDArray[np.float32]]
-) -> State:
-    """Return WNet weights whose class 0 is the one that is brightest in some images.
+def write_continued(
+    state: State,
+    start: ModelCard,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    name: str,
+    record: TrainingRecord,
+    accuracy: dict[str, float],
+) -> Path:
+    """Write weights that were trained further, with the card they started from; return its path.
+
+    Beside `NAME.safetensors` and its card comes `NAME_cellseg3d.pth`, a plain state dict for
+    napari-cellseg3d, where the network has the published width.
 
     Parameters
     ----------
     state
-        Weights of the encoder, with or without the decoder; the result is without.
+        The weights, for WNet with its decoder.
+    start
+        Card of the weights started from: how to use them stays as it was, but for the stretching
+        of every window, which finds cells in empty windows; what was learned is a probability.
+    settings, folder, name, record, accuracy
+        As for `write_weights`.
+    """
+    path = folder / f"{name}.safetensors"
+    _write_safetensors(state, path, start.architecture, dtype=torch.float32)
+    changes: dict[str, Any] = {
+        "name": name,
+        "title": f"{start.architecture}, trained further from {start.name}",
+        "weights_file": path.name,
+        "weights_sha256": sha256_of(path),
+        "training": record.model_dump(),
+        "accuracy": accuracy,
+        "notes": f"Trained further on own data. {start.notes}".strip(),
+    }
+    if start.output.activation == "stretch_per_window":
+        output = _output(start.architecture).model_dump()
+        if settings.target == "foreground" and start.architecture != "WNet":
+            output["target"] = "foreground"
+        changes |= {"output": output, "default_threshold": 0.5, "cellseg3d_compatible": False}
+        changes |= {"blend_sigma": ModelCard.model_fields["blend_sigma"].default}
+        changes["notes"] = f"Trained further on own data from {start.name}."
+    elif start.architecture == "WNet":
+        changes["output"] = _output("WNet").model_dump()
+    write_card(ModelCard.model_validate({**start.model_dump(), **changes}), folder / f"{name}.json")
+    if _is_published_size(state, start.architecture):
+        with atomic_path(folder / f"{name}_cellseg3d.pth") as temporary:
+            torch.save(state, temporary)
+    return folder / f"{name}.json"
+
+
+def _write_safetensors(state: State, path: Path, architecture: str, *, dtype: torch.dtype) -> None:
+    kept = {
+        key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
+        for key, value in state.items()
+        if not key.startswith(_DECODER)
+    }
+    with atomic_path(path) as temporary:
+        save_file(kept, temporary, metadata={"architecture": architecture})
+
+
+def _is_published_size(state: State, architecture: str) -> bool:
+    """Whether the plugin's own network takes these weights: same keys, same shapes."""
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    if recognize(shapes).options:
+        return False
+    options = {"decoder": True} if architecture == "WNet" else {}
+    published = build_network(architecture, options).state_dict()
+    return {key: tuple(value.shape) for key, value in published.items()} == shapes
+
+
+def bright_class_first(
+    state: State,
+    options: dict[str, Any],
+    samples: Iterable[Sample],
+    *,
+    seen_as: NetworkInput = OWN_INPUT,
+) -> State:
+    """Return WNet weights whose class 0 is the one that is brightest in some samples.
+
+    Parameters
+    ----------
+    state
+        Weights of the encoder, with or without the decoder, which stays as it is: it is to be
+        trained anew or left out.
     options
         Width of the network.
-    images
-        Normalized (Z, Y, X) images.
+    samples
+        What to look at.
+    seen_as
+        How the network sees it.
     """
     encoder = {key: value for key, value in state.items() if not key.startswith(_DECODER)}
     network = build_network("WNet", {**options, "decoder": False}).eval()
     network.load_state_dict(encoder)
     light, weight = torch.zeros(1), torch.zeros(1)
     with torch.inference_mode():
-        for image in images:
-            sides = tuple(slice(0, size // 8 * 8) for size in image.shape)
-            tensor = torch.from_numpy(np.ascontiguousarray(image[sides]))[None, None]
-            classes = torch.softmax(network(tensor), dim=1)[0]
-            light = light + (classes * tensor[0]).sum(dim=(1, 2, 3))
+        for sample in samples:
+            z, y, x = (max(8, size // 8 * 8) for size in sample.image.shape)
+            batch = as_batch(sample, (z, y, x))
+            classes = torch.softmax(seen_as(network, batch), dim=1)[0]
+            light = light + (classes * batch.image[0]).sum(dim=(1, 2, 3))
             weight = weight + classes.sum(dim=(1, 2, 3))
     order = torch.argsort(light / (weight + 1e-6), descending=True)
     last = max(int(key.split(".")[3]) for key in encoder if key.startswith(_LAST_BLOCK))
+    ordered = dict(state)
     for name in ("weight", "bias"):
         key = f"{_LAST_BLOCK}{last}.{name}"
-        encoder[key] = encoder[key][order]
-    return encoder
+        ordered[key] = state[key][order]
+    return ordered
 
 
 def _output(architecture: str) -> OutputSpec:

@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from cellseg_app.core.blocks import whole
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.core.volume import SpacingZYX
+from cellseg_app.io.naming import volume_name
 from cellseg_app.io.open import open_volume
 from cellseg_app.training.evaluation import drop_small
 from cellseg_app.training.samples import make_sample, write_sample
@@ -34,7 +38,9 @@ class Pair:
     @property
     def name(self) -> str:
         """What both files are called, without their endings."""
-        return self.image.name.removesuffix(IMAGE_SUFFIX)
+        if self.image.name.endswith(IMAGE_SUFFIX):
+            return self.image.name.removesuffix(IMAGE_SUFFIX)
+        return volume_name(self.image)
 
 
 @dataclass(frozen=True)
@@ -126,18 +132,7 @@ def _prepare(pair: Pair, out: Path, lattice: Lattice) -> None:
     path = sample_path(pair, out, lattice)
     if path.exists():
         return
-    volume = open_volume(pair.image)
-    whole = (slice(None), slice(None), slice(None))
-    image, labels = volume.data[whole], open_volume(pair.labels).data[whole]
-    if image.shape != labels.shape:
-        raise InputError(
-            f"Image and labels differ in shape ({image.shape} and {labels.shape}).",
-            "Export the labels anew from this image.",
-            path=pair.labels,
-        )
-    step = volume.spacing_um_zyx or lattice.fallback_spacing_um_zyx
-    if step is None:
-        raise InputError("The voxel size is not stated.", "Give it.", path=pair.image)
+    image, labels, step = read_pair(pair, lattice.fallback_spacing_um_zyx)
     objects = drop_small(labels, MINIMUM_OBJECT_VOXELS)
     diameter = typical_diameter(objects, step) if objects.max() >= _FEWEST_OBJECTS else None
     # Almost empty volumes tell no object size: any zoom will do, as long as it is the same again.
@@ -151,3 +146,31 @@ def _prepare(pair: Pair, out: Path, lattice: Lattice) -> None:
         diameter=diameter or edge / chance.uniform(6, 10),
     )
     write_sample(sample, path)
+
+
+def read_pair(
+    pair: Pair, fallback_spacing_um_zyx: SpacingZYX | None
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], SpacingZYX]:
+    """Return image, labels (Z, Y, X) and voxel size.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, the two differ in shape, or the voxel size is unknown.
+    """
+    volume = open_volume(pair.image)
+    image = volume.data[whole(volume.shape_zyx)]
+    stored = open_volume(pair.labels)
+    labels = stored.data[whole(stored.shape_zyx)]
+    if image.shape != labels.shape:
+        raise InputError(
+            f"Image and labels differ in shape ({image.shape} and {labels.shape}).",
+            f"Export the labels anew from {pair.image.name}.",
+            path=pair.labels,
+        )
+    step = volume.spacing_um_zyx or fallback_spacing_um_zyx
+    if step is None:
+        raise InputError(
+            "The voxel size is not stated.", "Give it with --voxel-size Z Y X.", path=pair.image
+        )
+    return image, labels, step

@@ -7,9 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cellseg_app.inference.cards import Normalization
 from cellseg_app.inference.devices import native_half_precision
 
 Precision = Literal["auto", "float32", "bfloat16"]
+TargetKind = Literal["centre_peaked", "foreground"]
+# What our own networks see: one scale a volume.
+OWN_NORMALIZATION = Normalization(low_quantile=0.01, high_quantile=0.998)
 
 
 class SampleFolder(BaseModel):
@@ -53,6 +57,19 @@ class TrainingSettings(BaseModel):
     channels_last: bool = Field(
         False, description="Memory order; faster for networks without group normalization."
     )
+    target: TargetKind = Field("centre_peaked", description="What the network is to answer.")
+    normalization: Normalization = Field(OWN_NORMALIZATION, description="Scale that it sees.")
+    input_axes: Literal["ZYX", "XYZ"] = Field("ZYX", description="Axis order that it sees.")
+    augment: bool = Field(True, description="Whether patches are varied.")
+    validation_voxels: int | None = Field(
+        None, description="Edge of what is judged of a volume; that of a patch if not given."
+    )
+    judge_by: Literal["both", "dice"] = Field("both", description="Dice alone, or with F1.")
+    validate_first: bool = Field(False, description="Judge the weights started from, too.")
+    decoder_first_steps: int = Field(
+        0, ge=0, description="WNet: updates before the encoder learns as well."
+    )
+    data_fingerprint: str = Field("", description="Tells whether the data are still the same.")
 
 
 def use_bfloat16(precision: Precision) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,15 +12,22 @@ from torch import nn
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.inference.nets import build_network, network_options
 from cellseg_app.inference.nets.wnet import WNet
+from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.dataset import validation_samples
-from cellseg_app.training.evaluation import Accuracy, Activation, evaluate, predictor
+from cellseg_app.training.evaluation import Accuracy, Activation, as_batch, evaluate, predictor
+from cellseg_app.training.export import bright_class_first
+from cellseg_app.training.foreground import foreground_loss
 from cellseg_app.training.losses import (
     bright_first_loss,
     centre_peaked_loss,
     soft_normalized_cut,
     uneven_classes_loss,
 )
+from cellseg_app.training.network_input import Batch, NetworkInput
+from cellseg_app.training.samples import list_samples, read_sample
 from cellseg_app.training.settings import TrainingSettings, use_bfloat16
+
+_ORDERING_SAMPLES = 6
 
 
 @dataclass(frozen=True)
@@ -36,39 +44,56 @@ class Task(Protocol):
     def build(self) -> nn.Module:
         """A freshly initialised network."""
 
-    def loss(self, network: nn.Module, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of one batch, (N, 1, Z, Y, X) each; a scalar."""
+    def start(self, network: nn.Module, state: State) -> None:
+        """Give a fresh network the weights to start from."""
+
+    def before(self, network: nn.Module, step: int) -> None:
+        """Choose what learns in a step."""
+
+    def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        """Loss of one batch; a scalar."""
 
     def score(self, network: nn.Module) -> Score:
         """Judge a network on the validation samples."""
 
 
 class SupervisedTask:
-    """Learn the centre-peaked map from labelled samples."""
+    """Learn a map of the cells from labelled samples."""
 
     def __init__(self, settings: TrainingSettings) -> None:
         self._settings = settings
         self._fast = use_bfloat16(settings.precision)
         # TRAILMAP_MS ends in a sigmoid of its own in eval mode only.
         self._ends_in_sigmoid = settings.architecture == "TRAILMAP_MS"
+        self._seen_as = NetworkInput(settings.normalization, settings.input_axes)
 
     def build(self) -> nn.Module:
         """See `Task`."""
         return build_network(self._settings.architecture, self._settings.options)
 
-    def loss(self, network: nn.Module, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def start(self, network: nn.Module, state: State) -> None:
+        """See `Task`."""
+        network.load_state_dict(state)
+
+    def before(self, network: nn.Module, step: int) -> None:
+        """See `Task`; everything learns."""
+
+    def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """See `Task`."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self._fast):
-            logits = network(image)
-        return centre_peaked_loss(logits.float(), target)
+            logits = self._seen_as(network, batch)
+        peaked = self._settings.target == "centre_peaked"
+        return (centre_peaked_loss if peaked else foreground_loss)(logits.float(), batch.target)
 
     def score(self, network: nn.Module) -> Score:
-        """F1 and Dice on unseen samples."""
-        samples = validation_samples(self._settings.validation, self._settings.patch_voxels)
+        """F1 and Dice on unseen samples, or Dice alone."""
+        settings = self._settings
+        edge = settings.validation_voxels or settings.patch_voxels
         activation: Activation = "identity" if self._ends_in_sigmoid else "sigmoid"
-        predict = predictor(network, activation=activation, fast=self._fast)
-        accuracy = evaluate(predict, samples)
-        return Score(accuracy.f1 + accuracy.dice, accuracy)
+        predict = predictor(network, activation=activation, fast=self._fast, seen_as=self._seen_as)
+        accuracy = evaluate(predict, validation_samples(settings.validation, edge))
+        value = accuracy.dice if settings.judge_by == "dice" else accuracy.f1 + accuracy.dice
+        return Score(value, accuracy)
 
 
 class WNetTask:
@@ -93,20 +118,40 @@ class WNetTask:
             )
         self._settings = settings
         self._fast = use_bfloat16(settings.precision)
+        self._seen_as = NetworkInput(settings.normalization, settings.input_axes)
 
     def build(self) -> nn.Module:
         """See `Task`."""
         options = network_options("WNet", {**self._settings.options, "decoder": True})
         return build_network("WNet", options.model_dump())
 
-    def loss(self, network: nn.Module, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def start(self, network: nn.Module, state: State) -> None:
+        """See `Task`; the bright class is put first, and the decoder begins anew.
+
+        Weights to run with have no decoder, and that of other programs draws another image.
+        """
+        paths = list_samples(folder.path for folder in self._settings.data)[:_ORDERING_SAMPLES]
+        ordered = bright_class_first(
+            state, self._settings.options, map(read_sample, paths), seen_as=self._seen_as
+        )
+        encoder = {k: v for k, v in ordered.items() if not k.startswith("decoder.")}
+        decoder = {k: v for k, v in network.state_dict().items() if k.startswith("decoder.")}
+        network.load_state_dict({**encoder, **decoder})
+
+    def before(self, network: nn.Module, step: int) -> None:
+        """See `Task`; a new decoder must not spoil an encoder that knows something."""
+        if isinstance(network, WNet):
+            network.encoder.requires_grad_(step >= self._settings.decoder_first_steps)
+
+    def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """See `Task`; the target is not looked at."""
         if not isinstance(network, WNet):
             raise TypeError("WNetTask trains a WNet.")
         with torch.autocast("cpu", torch.bfloat16, enabled=self._fast):
-            logits, redrawn = network.forward_with_reconstruction(image)
+            logits = self._seen_as(network, batch)
+            redrawn = network.decoder(torch.softmax(logits, dim=1))
         classes = torch.softmax(logits.float(), dim=1)
-        shown = image.clamp(-0.2, 1.5)
+        shown = batch.image.clamp(-0.2, 1.5)
         cut = soft_normalized_cut(
             classes, shown, sigma_intensity=self._settings.sigma_intensity, radius_voxels=2
         )
@@ -121,13 +166,18 @@ class WNetTask:
 
     def score(self, network: nn.Module) -> Score:
         """The loss on unseen samples decides; the labels only tell how well it does."""
-        samples = validation_samples(self._settings.validation, self._settings.patch_voxels)
+        settings = self._settings
+        edge = settings.validation_voxels or settings.patch_voxels
+        samples = validation_samples(settings.validation, edge)
         losses = []
         with torch.inference_mode():
             for sample in samples:
-                sides = [slice(0, size // 16 * 16) for size in sample.image.shape]
-                image = torch.from_numpy(sample.image[tuple(sides)].astype("float32"))[None, None]
-                losses.append(float(self.loss(network, image, image)))
-        predict = predictor(network, activation="softmax", fast=self._fast)
-        accuracy = evaluate(predict, samples, h=0.1)
+                z, y, x = (max(16, size // 16 * 16) for size in sample.image.shape)
+                losses.append(float(self.loss(network, as_batch(sample, (z, y, x)))))
+        accuracy = Accuracy(math.nan, math.nan)
+        if any(sample.labels.any() for sample in samples):
+            predict = predictor(
+                network, activation="softmax", fast=self._fast, seen_as=self._seen_as
+            )
+            accuracy = evaluate(predict, samples, h=0.1)
         return Score(-sum(losses) / max(1, len(losses)), accuracy)

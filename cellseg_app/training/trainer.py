@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.inference.weights_formats import State, read_weights
+from cellseg_app.training.curves import LogRow, write_curves, write_log
 from cellseg_app.training.dataset import batches
 from cellseg_app.training.evaluation import Accuracy
+from cellseg_app.training.network_input import Batch
 from cellseg_app.training.settings import TrainingSettings
-from cellseg_app.training.tasks import SupervisedTask, Task, WNetTask
+from cellseg_app.training.tasks import Score, SupervisedTask, Task, WNetTask
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LogRow:
-    """One validation."""
-
-    step: int
-    loss: float
-    score: float
-    dice: float
-    f1: float
-    learning_rate: float
+_UNKNOWN = Score(math.nan, Accuracy(math.nan, math.nan))
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training run gives: the best averaged weights and its log."""
+    """What a training run gives: the best averaged weights, how good they are, and its log."""
 
     weights: State
-    step: int
-    accuracy: Accuracy
+    best: LogRow
     log: tuple[LogRow, ...]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What is known of the weights, by name."""
+        known = {"validation_f1": self.best.f1, "validation_dice": self.best.dice}
+        known = {name: value for name, value in known.items() if math.isfinite(value)}
+        if not known and math.isfinite(self.best.score):
+            known["validation_score"] = self.best.score
+        return known
 
 
 def train_supervised(
@@ -103,8 +101,10 @@ def _train(
     name = f"Train {settings.architecture}"
     stage = StageProgress(progress, name, settings.steps, cancel=cancel, done=run.step)
     try:
+        if settings.validate_first and run.step == 0 and not run.log:
+            run.validate()
         for batch in batches(settings, run.step):
-            run.update(*batch)
+            run.update(batch)
             stage.advance(message=f"loss {run.mean_loss:.4f}")
             if run.step % settings.validate_every_steps == 0 or run.step == settings.steps:
                 run.validate()
@@ -127,8 +127,7 @@ class _Run:
             # torch's own annotation of Module.to lacks the argument it documents.
             self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         if settings.start_weights is not None:
-            state = dict(read_weights(settings.start_weights).state)
-            self.network.load_state_dict(state)
+            task.start(self.network, dict(read_weights(settings.start_weights).state))
         self.average = task.build().eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimizer = torch.optim.AdamW(
@@ -143,14 +142,15 @@ class _Run:
         self.log: list[LogRow] = []
         self._load()
 
-    def update(self, image: torch.Tensor, target: torch.Tensor) -> None:
+    def update(self, batch: Batch) -> None:
         """One weight update."""
         self.network.train()
+        self.task.before(self.network, self.step)
         # Dropout then depends on the step alone, so that a resumed run repeats it exactly.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, self.step)
-        loss = self.task.loss(self.network, image, target)
+        loss = self.task.loss(self.network, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_limit)
@@ -174,29 +174,34 @@ class _Run:
                 average[key].copy_(state[key])
 
     def validate(self) -> None:
-        """Judge the averaged weights on unseen samples, keep the best, log, checkpoint."""
-        score = self.task.score(self.average)
+        """Judge the averaged weights on unseen samples, keep the best, log, checkpoint.
+
+        With nothing to judge by, no weights are better than others: the last are the result.
+        """
+        judged = bool(self.settings.validation)
+        score = self.task.score(self.average) if judged else _UNKNOWN
         row = LogRow(
             step=self.step,
-            loss=self.mean_loss,
+            loss=self.mean_loss if self.step else math.nan,
             score=score.value,
             dice=score.accuracy.dice,
             f1=score.accuracy.f1,
             learning_rate=learning_rate(self.settings, self.step),
         )
         self.log.append(row)
-        self.stale += 1
-        if self.best_row is None or row.score > self.best_row.score:
+        self.stale += judged
+        if judged and (self.best_row is None or row.score > self.best_row.score):
             self.best = {k: v.clone() for k, v in self.average.state_dict().items()}
             self.best_row, self.stale = row, 0
         _LOGGER.info("step %d: loss %.4f, Dice %.3f, F1 %.3f", row.step, row.loss, row.dice, row.f1)
-        _write_log(self.folder / "log.csv", self.log)
+        write_log(self.folder / "log.csv", self.log)
+        write_curves(self.folder / "curve.svg", self.log, self.settings.architecture)
         self.save()
 
     def save(self) -> None:
         """Write the checkpoint; an interruption leaves the previous one."""
         content = {
-            "settings": _fingerprint(self.settings),
+            "settings": _without_threads(self.settings).model_dump_json(),
             "step": self.step,
             "mean_loss": self.mean_loss,
             "stale": self.stale,
@@ -215,10 +220,10 @@ class _Run:
         if not path.exists():
             return
         content = torch.load(path, weights_only=True)
-        if content["settings"] != _fingerprint(self.settings):
+        if _settings_of(content["settings"]) != _without_threads(self.settings):
             raise SettingsError(
-                "This folder holds a training run with other settings.",
-                "Choose another folder, or repeat the settings to go on.",
+                "This folder holds a training run with other settings or data.",
+                "Choose another folder, or repeat settings and data to go on.",
                 path=path,
             )
         self.network.load_state_dict(content["network"])
@@ -231,9 +236,10 @@ class _Run:
 
     def result(self) -> TrainingResult:
         """The best weights so far, or the last ones if none were validated."""
-        row = self.best_row or LogRow(self.step, self.mean_loss, 0.0, 0.0, 0.0, 0.0)
+        nan = math.nan
+        row = self.best_row or LogRow(self.step, self.mean_loss, nan, nan, nan, nan)
         weights = self.best or self.average.state_dict()
-        return TrainingResult(weights, row.step, Accuracy(row.dice, row.f1), tuple(self.log))
+        return TrainingResult(weights, row, tuple(self.log))
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
@@ -244,13 +250,14 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
     return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def _fingerprint(settings: TrainingSettings) -> str:
-    """Settings as text, without what does not change the weights."""
-    return json.dumps(settings.model_dump(mode="json", exclude={"threads"}), sort_keys=True)
+def _without_threads(settings: TrainingSettings) -> TrainingSettings:
+    """Settings without what does not change the weights."""
+    return settings.model_copy(update={"threads": None})
 
 
-def _write_log(path: Path, log: list[LogRow]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(LogRow.__dataclass_fields__))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in log)
+def _settings_of(text: str) -> TrainingSettings | None:
+    """Settings of a checkpoint; what an earlier version did not know takes its default."""
+    try:
+        return TrainingSettings.model_validate_json(text)
+    except ValidationError:
+        return None
