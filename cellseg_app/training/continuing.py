@@ -13,7 +13,7 @@ from cellseg_app.inference.weights import LoadedNetwork, load_network
 from cellseg_app.training.curves import write_curves, write_log
 from cellseg_app.training.finetune_samples import PreparedData
 from cellseg_app.training.requests import AdaptRequest, FinetuneRequest
-from cellseg_app.training.settings import SampleFolder, TrainingSettings
+from cellseg_app.training.settings import CHANNELS_LAST, SampleFolder, TrainingSettings
 from cellseg_app.training.trainer import TrainingResult
 
 _WARM_UP: Final = 20
@@ -80,6 +80,7 @@ def continued_settings(
         validate_first=data.judged,
         patience=request.patience,
         augment=request.augment,
+        channels_last=start.card.architecture in CHANNELS_LAST,
         seed=request.seed,
         threads=request.threads,
     )

@@ -48,6 +48,9 @@ class SimulationRequest(_Request):
     diameter_voxels: Span | None = Field(None, description="Diameter in lateral voxels.")
     anisotropy: Span | None = Field(None, description="Axial over lateral voxel size.")
     photons: Span | None = Field(None, description="Photons a voxel from a typical nucleus.")
+    label_level: float | None = Field(
+        None, gt=0, lt=1, description="Share of its own peak above which a nucleus is labelled."
+    )
 
 
 class _Learning(_Request):

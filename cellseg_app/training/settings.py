@@ -12,6 +12,8 @@ from cellseg_app.inference.devices import native_half_precision
 
 Precision = Literal["auto", "float32", "bfloat16"]
 TargetKind = Literal["centre_peaked", "foreground"]
+# Measured: a fifth to a third faster; SegResNet's group normalization makes it slower there.
+CHANNELS_LAST = frozenset({"TRAILMAP_MS", "VNet", "SwinUNetR"})
 # What our own networks see: one scale a volume.
 OWN_NORMALIZATION = Normalization(low_quantile=0.01, high_quantile=0.998)
 

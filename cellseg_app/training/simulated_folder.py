@@ -31,6 +31,7 @@ def run_simulation(
         "diameter_voxels": request.diameter_voxels,
         "anisotropy": request.anisotropy,
         "photons": request.photons,
+        "label_level": request.label_level,
     }
     settings = SimulationSettings(**{k: v for k, v in given.items() if v is not None})
     simulate_to_folder(

@@ -96,6 +96,7 @@ _SIMULATION: Final = (
     Flag("--diameter-voxels", "diameter_voxels", float, n_values=2),
     Flag("--anisotropy", "anisotropy", float, n_values=2),
     Flag("--photons", "photons", float, n_values=2),
+    Flag("--label-level", "label_level", float, "0…1"),
 )
 _PAIRS: Final = (
     Flag(
