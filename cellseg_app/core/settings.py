@@ -233,3 +233,8 @@ class RunSettings(Section):
     instances: InstanceSettings = InstanceSettings()
     statistics: StatisticsSettings = StatisticsSettings()
     output: OutputSettings = OutputSettings()
+
+    def with_voxel_size(self, um_zyx: tuple[float, float, float] | None) -> RunSettings:
+        """The same choices for a volume whose voxel size (Z, Y, X in µm) was given by hand."""
+        data = DataSettings(**{**self.data.model_dump(), "voxel_size_um_zyx": um_zyx})
+        return self.model_copy(update={"data": data})

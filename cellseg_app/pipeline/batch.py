@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from cellseg_app.atomic import remove_leftovers, write_text_atomic
 from cellseg_app.core.errors import Cancelled, InputError, UserError
 from cellseg_app.core.results import RunFailure, RunResult
 from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.log_file import log_to
 from cellseg_app.io.naming import free_path
@@ -76,8 +77,12 @@ def run_batch(
     *,
     report: Reporting,
     on_event: Callable[[BatchEvent], None] | None = None,
+    voxel_sizes_um_zyx: Mapping[Path, SpacingZYX] | None = None,
 ) -> BatchResult:
     """Run volumes one after the other and write the tables of the batch.
+
+    A volume of `voxel_sizes_um_zyx` is run with that voxel size instead of the file's or the
+    settings'.
 
     Beside each volume's own files: `objects_all.csv` (every cell of every volume), `summary.csv`
     (one row per volume), `errors.csv` (only if a volume failed) and the log;
@@ -93,7 +98,8 @@ def run_batch(
     """
     require_writable(output_folder)
     remove_leftovers(output_folder)
-    ledger = _BatchLedger(output_folder, sources, settings, loaded)
+    own_sizes = dict(voxel_sizes_um_zyx or {})
+    ledger = _BatchLedger(output_folder, sources, settings, loaded, own_sizes=own_sizes)
     tell = on_event or _ignore
     records: list[Path] = []
     failures: list[RunFailure] = []
@@ -106,7 +112,8 @@ def run_batch(
                 tell(BatchEvent(*place, "skipped", record=known))
                 continue
             tell(BatchEvent(*place, "started"))
-            request = RunRequest(source, output_folder, settings, ledger.started, number)
+            own = settings.with_voxel_size(own_sizes[source]) if source in own_sizes else settings
+            request = RunRequest(source, output_folder, own, ledger.started, number)
             outcome = _attempt(request, loaded, report)
             if isinstance(outcome, RunFailure):
                 failures.append(outcome)
@@ -202,8 +209,12 @@ class _BatchLedger:
         sources: Sequence[Path],
         settings: RunSettings,
         loaded: LoadedNetwork,
+        *,
+        own_sizes: Mapping[Path, SpacingZYX],
     ) -> None:
-        identity = [str(source.resolve()) for source in sources]
+        identity: list[object] = [str(source.resolve()) for source in sources]
+        if own_sizes:
+            identity.append({str(path.resolve()): um for path, um in own_sizes.items()})
         key = fingerprint(identity, settings.model_dump(mode="json"), loaded.sha256)
         self._path = folder / FOLDER_NAME / f"batch-{key}.json"
         self._done: dict[str, dict[str, Any]] = {}

@@ -37,6 +37,9 @@ class Layer:
     origin_zyx
         Voxel of the first layer's grid that this layer's first voxel lies on; for a preview of a
         crop. Counted in this layer's voxels.
+    coarser
+        The same at lower resolutions, finest first, as the levels of a pyramid; they are read
+        where the screen shows no more than they hold.
     """
 
     key: str
@@ -45,6 +48,7 @@ class Layer:
     data: LazyArray
     spacing_um_zyx: SpacingZYX | None = None
     origin_zyx: ShapeZYX = (0, 0, 0)
+    coarser: tuple[Layer, ...] = ()
 
     @property
     def shape_zyx(self) -> ShapeZYX:

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal
 
 from psygnal import SignalGroupDescriptor
 
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.io.open import VolumeInfo
 from cellseg_app.state.settings import FormSettings
 
@@ -31,6 +33,10 @@ class QueueItem:
         Record of the last run of this volume; None before.
     bug
         Whether it failed for a reason that is not the user's.
+    voxel_size_um_zyx
+        The voxel size that the user gave this volume; None for the form's or the file's.
+    progress
+        How much of its run is done, 0 to 1; None unless it runs.
     """
 
     path: Path
@@ -40,6 +46,8 @@ class QueueItem:
     record: Path | None = None
     n_cells: int | None = None
     bug: bool = False
+    voxel_size_um_zyx: SpacingZYX | None = None
+    progress: float | None = None
 
     @property
     def runnable(self) -> bool:
@@ -79,6 +87,17 @@ class Session:
         self.items = tuple(
             replace(item, **changes) if item.path == path else item for item in self.items
         )
+
+    def change_all(self, **changes: Any) -> None:  # noqa: ANN401
+        """Change fields of every volume."""
+        self.items = tuple(replace(item, **changes) for item in self.items)
+
+    def run_settings(self, path: Path | None) -> RunSettings:
+        """What a volume is run with: the form, and the voxel size that it was given by hand."""
+        item, run = self.item(path), self.form.run
+        if item is None or item.voxel_size_um_zyx is None:
+            return run
+        return run.with_voxel_size(item.voxel_size_um_zyx)
 
     def remove(self, paths: Iterable[Path]) -> None:
         """Take volumes off the list."""

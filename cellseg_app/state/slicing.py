@@ -162,6 +162,8 @@ def resolve_slice(
     if look is None or not look.visible or look.opacity <= 0:
         return None
     axes = PLANES[plane]
+    if state.slab_planes == 1:
+        layer = level_for(layer, axes, viewport.px_um)
     planes = _planes(layer, axes.normal, point_um=point_um, n_planes=state.slab_planes)
     rows = _span(layer, axes.vertical, viewport=viewport, side=0)
     columns = _span(layer, axes.horizontal, viewport=viewport, side=1)
@@ -179,6 +181,21 @@ def resolve_slice(
         highlighted=state.highlighted if is_labels else None,
         enlarged=_enlarged(layer, axes, viewport.px_um) if is_labels else (1, 1),
     )
+
+
+def level_for(layer: Layer, axes: PlaneAxes, px_um: float) -> Layer:
+    """The coarsest level of a layer that is as fine as the pixels of a pane.
+
+    Across the pane its planes are no thicker than a pixel either, unless those of the layer are.
+    """
+    finest_um = px_um * (1 + 1e-6)
+    best = layer
+    for coarse in layer.coarser:
+        scale = coarse.scale_zyx
+        in_plane = max(scale[axes.vertical], scale[axes.horizontal]) <= finest_um
+        if in_plane and scale[axes.normal] <= max(layer.scale_zyx[axes.normal], finest_um):
+            best = coarse
+    return best
 
 
 def _enlarged(layer: Layer, axes: PlaneAxes, px_um: float) -> tuple[int, int]:

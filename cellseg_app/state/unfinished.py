@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import UserError
 from cellseg_app.core.settings import RunSettings, Section
+from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.paths import user_data_path
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class UnfinishedBatch(Section):
     sources: tuple[str, ...]
     output_folder: str
     settings: RunSettings
+    voxel_sizes_um_zyx: dict[str, SpacingZYX] = Field(default_factory=dict)
 
     @property
     def paths(self) -> list[Path]:
@@ -35,13 +37,19 @@ def unfinished_path() -> Path:
 
 
 def note_batch(
-    path: Path, sources: Sequence[Path], *, output_folder: Path, settings: RunSettings
+    path: Path,
+    sources: Sequence[Path],
+    *,
+    output_folder: Path,
+    settings: RunSettings,
+    voxel_sizes_um_zyx: Mapping[Path, SpacingZYX],
 ) -> None:
     """Note a batch that starts; a failure to note it never stops it."""
     batch = UnfinishedBatch(
         sources=tuple(str(source) for source in sources),
         output_folder=str(output_folder),
         settings=settings,
+        voxel_sizes_um_zyx={str(source): um for source, um in voxel_sizes_um_zyx.items()},
     )
     try:
         write_text_atomic(path, batch.model_dump_json(indent=1))

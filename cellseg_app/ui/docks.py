@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QByteArray, Qt, QTimer
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 _LEFT: Final = Qt.DockWidgetArea.LeftDockWidgetArea
 _RIGHT: Final = Qt.DockWidgetArea.RightDockWidgetArea
 _BOTTOM: Final = Qt.DockWidgetArea.BottomDockWidgetArea
+_LAYOUT_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +75,24 @@ def reset_layout(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
     arrange(window, docks)
     # Qt grows the window for the new dock sizes once the event loop turns.
     QTimer.singleShot(0, lambda: window.resize(size))
+
+
+def saved_layout(window: QMainWindow) -> dict[str, str]:
+    """Size and docks of the window in hexadecimal, as `UserSettings` keeps them."""
+    geometry, layout = window.saveGeometry(), window.saveState(_LAYOUT_VERSION)
+    return {
+        "geometry": bytes(geometry.toHex().data()).decode(),
+        "layout": bytes(layout.toHex().data()).decode(),
+    }
+
+
+def restore_layout(window: QMainWindow, geometry: str, layout: str) -> None:
+    """Put the window back as it was; what cannot be read is passed over."""
+    try:
+        parts = bytes.fromhex(geometry), bytes.fromhex(layout)
+    except ValueError:
+        return
+    if parts[0]:
+        window.restoreGeometry(QByteArray(parts[0]))
+    if parts[1]:
+        window.restoreState(QByteArray(parts[1]), _LAYOUT_VERSION)

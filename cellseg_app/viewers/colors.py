@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -89,17 +89,31 @@ class LabelColors:
         Pixels by colour number; number 0, of the background, is transparent.
     numbers
         Colour number by label id; None to scatter the ids over the table.
+    shown
+        Whether each label id is drawn, by the id; those beyond its end are not. None for all.
     """
 
     table: Pixels = field(default_factory=lambda: _plain_table())
     numbers: npt.NDArray[np.uint8] | None = None
+    shown: npt.NDArray[np.bool_] | None = None
 
     def index(self, labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Colour numbers of an array of label ids."""
         if self.numbers is None:
-            return hashed(labels)
-        known = np.minimum(labels, len(self.numbers) - 1)
-        return np.asarray(self.numbers[known], np.uint8)
+            found = hashed(labels)
+        else:
+            found = np.asarray(self.numbers[np.minimum(labels, len(self.numbers) - 1)], np.uint8)
+        if self.shown is not None:
+            found[~self.shown[np.minimum(labels, len(self.shown) - 1)]] = 0
+        return found
+
+    def only(self, ids: npt.NDArray[np.int64] | None) -> LabelColors:
+        """The same colours for some label ids, and none for the others; None for all."""
+        if ids is None:
+            return replace(self, shown=None)
+        shown = np.zeros((int(ids.max()) if ids.size else 0) + 2, bool)
+        shown[ids] = True
+        return replace(self, shown=shown)
 
     def rgba(self) -> npt.NDArray[np.float32]:
         """The table as colours (256, 4) in 0..1, for the graphics card."""

@@ -123,9 +123,11 @@ def build_overview(
     Overview | None
         None if `stale` turned true meanwhile.
     """
+    base = layer
+    layer, step_zyx, own_step = *_level_for(layer, step_zyx), step_zyx
     shape = layer.shape_zyx
     if step_zyx == (1, 1, 1) and isinstance(layer.data, np.ndarray) and layer.data.ndim == 3:
-        return Overview(layer, class_index, layer.data, step_zyx)
+        return Overview(base, class_index, layer.data, own_step)
     sizes = [-(-n // s) for n, s in zip(shape, step_zyx, strict=True)]
     first = step_zyx[0] // 2 if shape[0] > step_zyx[0] // 2 else 0
     out: npt.NDArray[Any] | None = None
@@ -141,11 +143,23 @@ def build_overview(
         if stale():
             return None
     assert out is not None
-    return Overview(layer, class_index, out, step_zyx)
+    return Overview(base, class_index, out, own_step)
+
+
+def _level_for(layer: Layer, step_zyx: ShapeZYX) -> tuple[Layer, ShapeZYX]:
+    """The coarsest level of a layer that a step can be made from, and the step from there."""
+    for level in reversed(layer.coarser):
+        factor = [a / b for a, b in zip(level.scale_zyx, layer.scale_zyx, strict=True)]
+        rest = [s / f for s, f in zip(step_zyx, factor, strict=True)]
+        if all(r >= 1 and abs(r - round(r)) < 1e-6 for r in rest):
+            return level, (round(rest[0]), round(rest[1]), round(rest[2]))
+    return layer, step_zyx
 
 
 def glance(layer: Layer, class_index: int) -> npt.NDArray[Any]:
     """A few planes, thinned out, from all over the layer: quick to read, enough for contrast."""
+    fine = [level for level in layer.coarser if min(level.shape_zyx[1:]) >= _GLANCE_SIZE]
+    layer = fine[-1] if fine else layer
     step = [
         max(1, n // _GLANCE_PLANES) if i == 0 else max(1, n // _GLANCE_SIZE)
         for i, n in enumerate(layer.shape_zyx)

@@ -77,7 +77,8 @@ class SliceReader(QObject):
 
     def forget(self, layer: Layer) -> None:
         """Let go of what was read of a layer that is shown no longer."""
-        self.voxels.forget(layer)
+        for level in (layer, *layer.coarser):
+            self.voxels.forget(level)
         for key in [key for key, own in self.overviews.items() if own.layer is layer]:
             del self.overviews[key]
 

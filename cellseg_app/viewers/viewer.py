@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QImage, QKeyEvent, Qt
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
@@ -65,6 +67,7 @@ class Viewer(QWidget):
         self._tiles: tuple[GridTile, ...] | None = None
         self._statistics: dict[str, Statistics] = {}
         self._colors = LabelColors()
+        self._only: npt.NDArray[np.int64] | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -122,8 +125,18 @@ class Viewer(QWidget):
     ) -> None:
         """Colour labels by a value of each cell; None for distinct colours."""
         self._colors = LabelColors() if values is None else colors_by_value(values, colormap)
-        self.ortho.set_colors(self._colors)
-        self.grid.set_colors(self._colors)
+        self._color_labels()
+
+    def show_only(self, label_ids: npt.NDArray[np.int64] | None) -> None:
+        """Draw only some cells; None for all."""
+        self._only = label_ids
+        self._color_labels()
+
+    def _color_labels(self) -> None:
+        colors = self._colors.only(self._only)
+        self.ortho.set_colors(colors)
+        # What is compared are other results, whose ids mean other cells.
+        self.grid.set_colors(self._colors if self._tiles is not None else colors)
 
     def highlight(self, label_id: int | None) -> None:
         """Make a cell stand out in every pane; None for no cell."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_app.core.errors import Cancelled
+from cellseg_app.core.errors import Cancelled, UserError
 from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.volume import LazyArray, Volume
 from cellseg_app.io.open import VolumeInfo, describe, expand_inputs, open_volume
@@ -38,6 +38,14 @@ class Thumbnails:
     yz: Picture
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CoarserLevel:
+    """A volume at lower resolution, and how many of its voxels are one of these, per axis."""
+
+    data: LazyArray
+    factor_zyx: tuple[float, float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeReading:
     """A volume opened for the viewer; `volume` is None if a run would refuse it."""
@@ -46,6 +54,7 @@ class VolumeReading:
     info: VolumeInfo
     volume: Volume | None
     thumbnails: Thumbnails | None
+    coarser: tuple[CoarserLevel, ...] = ()
 
 
 def expanding(paths: Sequence[Path]) -> Work:
@@ -57,8 +66,6 @@ def describing(paths: Sequence[Path]) -> Work:
     """Work that says of each volume what it holds; tells (path, VolumeInfo or UserError)."""
 
     def work(context: JobContext) -> None:
-        from cellseg_app.core.errors import UserError
-
         for path in paths:
             context.cancel.raise_if_cancelled()
             try:
@@ -80,9 +87,34 @@ def reading(path: Path, settings: DataSettings) -> Work:
             return VolumeReading(path, info, None, None)
         volume = open_volume(path, settings)
         context.cancel.raise_if_cancelled()
-        return VolumeReading(path, info, volume, thumbnails(volume.data))
+        coarser = tuple(coarser_levels(volume, settings, info.levels))
+        large = [v.data for v in coarser if min(v.data.shape[1:]) >= _THUMBNAIL_PIXELS]
+        pictures = thumbnails(large[-1] if large else volume.data)
+        return VolumeReading(path, info, volume, pictures, coarser)
 
     return work
+
+
+def coarser_levels(volume: Volume, settings: DataSettings, n_levels: int) -> list[CoarserLevel]:
+    """The levels of a pyramid below the one that is run, finest first."""
+    found: list[CoarserLevel] = []
+    assert volume.source is not None
+    for level in range(settings.level + 1, n_levels):
+        own = settings.model_copy(update={"level": level})
+        try:
+            data = open_volume(volume.source, own).data
+        except UserError:
+            # The finest level shows everything, if slower.
+            break
+        z, y, x = (_factor(n, m) for n, m in zip(volume.shape_zyx, data.shape, strict=True))
+        found.append(CoarserLevel(data, (z, y, x)))
+    return found
+
+
+def _factor(fine: int, coarse: int) -> float:
+    """How many voxels became one; writers round the size of what is left up or down."""
+    whole = max(1, round(fine / coarse))
+    return whole if abs(coarse * whole - fine) < whole else fine / coarse
 
 
 def thumbnails(data: LazyArray) -> Thumbnails:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
+import math
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cellseg_app.core.blocks import CroppedArray, Region
+from cellseg_app.core.blocks import CroppedArray, Region, region_shape, whole
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 from cellseg_app.workers.jobs import JobContext, Work
+from cellseg_app.workers.scratch import HeldArray, make_scratch_folder
 
 if TYPE_CHECKING:
     from cellseg_app.pipeline.choices import CellDefaults
+
+
+# Four bytes each.
+MOST_IN_MEMORY_VOXELS: Final = 64_000_000
+# Labels as a file and, while cells are told apart, once more in blocks.
+_DISK_BYTES_PER_VOXEL: Final = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,14 +69,14 @@ class LiveCells:
     Attributes
     ----------
     labels
-        uint32 (Z, Y, X) of the region, in memory.
+        uint32 (Z, Y, X) of the region; in memory, or in a scratch file if they are many.
     region
         Where it lies in the map.
     table
         Measurements; None for a crop.
     """
 
-    labels: npt.NDArray[np.uint32]
+    labels: LazyArray
     region: Region
     n_cells: int
     class_index: int
@@ -84,7 +88,7 @@ class LiveCells:
 class PatchedLabels:
     """Labels (Z, Y, X) with a region replaced."""
 
-    def __init__(self, base: LazyArray, patch: npt.NDArray[np.uint32], region: Region) -> None:
+    def __init__(self, base: LazyArray, patch: LazyArray, region: Region) -> None:
         self._base, self._patch, self._region = base, patch, region
         self.shape: tuple[int, ...] = tuple(base.shape)
         self.dtype: np.dtype[Any] = np.dtype(np.uint32)
@@ -127,14 +131,16 @@ def live_cells(
 ) -> LiveCells:
     """Tell the cells of a region apart by the very functions that a run uses."""
     from cellseg_app.io.naming import free_result_names
-    from cellseg_app.io.open import open_volume
+    from cellseg_app.io.space import require_free_space
     from cellseg_app.pipeline.cells_stage import Scene, find_cells
     from cellseg_app.pipeline.workspace import Workspace
     from cellseg_app.workers.runs import reporting
 
     image = None if source.image is None else CroppedArray(source.image, region)
     scene = Scene(CroppedArray(source.probability, region), image, source.spacing_um_zyx)
-    with scratch_folder() as folder:
+    folder = make_scratch_folder()
+    try:
+        require_free_space(folder, _DISK_BYTES_PER_VOXEL * math.prod(region_shape(region)))
         names = free_result_names(folder, "live", model="map", when=datetime.now().astimezone())
         found = find_cells(
             scene,
@@ -144,15 +150,28 @@ def live_cells(
             workspace=Workspace(folder, "live", "0"),
             report=reporting(context),
         )[0]
-        shape = tuple(s.stop - s.start for s in region)
-        labels = np.zeros(shape, np.uint32)
-        if found.labels_path is not None:
-            stored = open_volume(found.labels_path, allow_2d=True).data
-            labels = stored[tuple(slice(0, n) for n in shape)].astype(np.uint32, copy=True)
+        labels = _labels(found.labels_path, folder, region_shape(region))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     table = None if found.table is None else _placed(found.table.cells, source, region)
     return LiveCells(
         labels, region, found.n_cells, found.class_index, found.threshold, table, seconds=0.0
     )
+
+
+def _labels(path: Path | None, folder: Path, shape: ShapeZYX) -> LazyArray:
+    """The labels in memory and the folder gone; large ones stay in it until nobody looks."""
+    from cellseg_app.io.open import open_volume
+
+    if path is not None and math.prod(shape) > MOST_IN_MEMORY_VOXELS:
+        return HeldArray(open_volume(path, allow_2d=True).data, folder)
+    labels = np.zeros(shape, np.uint32)
+    if path is not None:
+        stored = open_volume(path, allow_2d=True).data
+        labels = stored[whole(shape)].astype(np.uint32, copy=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return labels
 
 
 def _placed(table: pd.DataFrame, source: TunableMap, region: Region) -> pd.DataFrame:
@@ -179,13 +198,3 @@ def _for_live(settings: RunSettings, foreground_class: int, *, measure: bool) ->
     return settings.model_copy(
         update={"output": output, "threshold": threshold, "statistics": statistics}
     )
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder that is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix=f"cellseg-live-{os.getpid()}-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -14,8 +14,9 @@ from cellseg_app.core.blocks import CroppedArray, Region, grow, region_shape, re
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.workers.jobs import JobContext, Work
-from cellseg_app.workers.live import LiveCells, TunableMap, live_cells, scratch_folder
+from cellseg_app.workers.live import LiveCells, TunableMap, live_cells
 from cellseg_app.workers.runs import NetworkShelf, reporting
+from cellseg_app.workers.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from cellseg_app.inference.session import NetworkSession

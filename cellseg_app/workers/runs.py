@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from cellseg_app.core.errors import UserError
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import NetworkSettings, RunSettings
+from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.workers.jobs import JobContext, Work
+from cellseg_app.workers.scratch import remove_dead_scratch
 
 if TYPE_CHECKING:
     from cellseg_app.inference.devices import DeviceInfo
@@ -82,6 +84,7 @@ def warming_up() -> Work:
         from cellseg_app.inference.devices import available_devices
         from cellseg_app.pipeline import batch, resegment  # noqa: F401 - loads them for later
 
+        remove_dead_scratch()
         return EngineReady(tuple(available_devices()))
 
     return work
@@ -116,7 +119,12 @@ def estimating(
 
 
 def running_batch(
-    shelf: NetworkShelf, sources: Sequence[Path], *, output_folder: Path, settings: RunSettings
+    shelf: NetworkShelf,
+    sources: Sequence[Path],
+    *,
+    output_folder: Path,
+    settings: RunSettings,
+    voxel_sizes_um_zyx: Mapping[Path, SpacingZYX],
 ) -> Work:
     """Work that runs a batch; tells every `BatchEvent`, gives the `BatchResult`."""
 
@@ -131,6 +139,7 @@ def running_batch(
             loaded,
             report=reporting(context),
             on_event=context.tell,
+            voxel_sizes_um_zyx=voxel_sizes_um_zyx,
         )
 
     return work

@@ -64,7 +64,7 @@ class FormController(QObject):
 
     def refresh(self) -> None:
         """Look again at what does not apply."""
-        settings = self._desk.session.form.run
+        settings = self._desk.session.run_settings(self._desk.session.current)
         self._list_weights(settings.network.name)
         item = self._desk.session.current_item
         info = None if item is None else item.info

@@ -40,7 +40,15 @@ class RecordsController(QObject):
         session, source = self._desk.session, Path(record.input.path)
         session.add([source])
         text = "Done" if record.n_cells is None else f"{record.n_cells:,} cells"
-        session.change(source, state="done", record=path, n_cells=record.n_cells, text=text)
+        size = record.settings.data.voxel_size_um_zyx
+        session.change(
+            source,
+            state="done",
+            record=path,
+            n_cells=record.n_cells,
+            text=text,
+            voxel_size_um_zyx=size,
+        )
         if session.current == source:
             self._volumes.read_again(always=True)
         session.current = source
@@ -58,8 +66,10 @@ class RecordsController(QObject):
         record = self._read(path)
         if record is None:
             return
-        self._form.take_run(settings_to_repeat(record))
-        self._volumes.open([Path(record.input.path)])
+        settings, source = settings_to_repeat(record), Path(record.input.path)
+        # The voxel size belongs to that volume, everything else to the form.
+        self._form.take_run(settings.with_voxel_size(None))
+        self._volumes.open([source], voxel_size_um_zyx=settings.data.voxel_size_um_zyx)
         self._desk.messages.tell(f"Settings of {path.name} are in the form; Start runs it again.")
 
     def _read(self, path: Path) -> RunRecord | None:

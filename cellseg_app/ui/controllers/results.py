@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from cellseg_app.state.display import Layer
@@ -41,6 +42,8 @@ class ResultsController(QObject):
         self._loading: JobHandle | None = None
         scene.viewer.cell_clicked.connect(self._on_cell_clicked)
         desk.cells.chosen_changed.connect(self._on_chosen)
+        desk.cells.filters_changed.connect(self._show_kept)
+        desk.cells.table_changed.connect(self._show_kept)
         table.color_by_asked.connect(self.color_by)
 
     # ---- Loading ----
@@ -114,6 +117,11 @@ class ResultsController(QObject):
     def _on_tables(self, results: object) -> None:
         assert isinstance(results, list)
         self._plots.comparison.set_images(_image_cells(results))
+
+    def _show_kept(self) -> None:
+        cells = self._desk.cells
+        kept = cells.kept_table["label"].to_numpy(np.int64) if cells.filters else None
+        self._scene.viewer.show_only(kept)
 
     def _on_cell_clicked(self, label: int) -> None:
         self._desk.cells.choose(label or None)

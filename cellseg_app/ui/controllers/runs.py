@@ -13,10 +13,13 @@ from cellseg_app.core.errors import UserError
 from cellseg_app.core.progress import Progress
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import RunSettings
+from cellseg_app.state.run_share import RunShare
+from cellseg_app.state.session import QueueItem
 from cellseg_app.state.unfinished import (
     UnfinishedBatch,
     forget_batch,
     note_batch,
+    read_batch,
     unfinished_path,
 )
 from cellseg_app.ui.controllers.scene import SceneController
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     from cellseg_app.pipeline.estimate import Estimate
 
 _log = logging.getLogger(__name__)
-# Share of a volume's run that the network takes, as measured on two cores; for the bar only.
-_NETWORK_SHARE: Final = 0.8
 _FOLDER_NAME: Final = "CellSeg results"
 
 
@@ -68,7 +69,8 @@ class RunController(QObject):
         super().__init__()
         self._desk, self._scene, self._panel = desk, scene, panel
         self._handle: JobHandle | None = None
-        self._done, self._total = 0, 1
+        self._share = RunShare()
+        self._running: Path | None = None
         self._keeps_note = False
 
     @property
@@ -89,9 +91,8 @@ class RunController(QObject):
         if item is None or region is None or self.is_running:
             return
         self._scene.viewer.set_preview_box(region)
-        work = previewing(
-            self._desk.shelf, item.path, settings=self._desk.session.form.run, region=region
-        )
+        settings = self._desk.session.run_settings(item.path)
+        work = previewing(self._desk.shelf, item.path, settings=settings, region=region)
         handle = self._begin(f"Preview of {item.path.name}", work)
         handle.finished.connect(self._on_previewed)
 
@@ -104,7 +105,7 @@ class RunController(QObject):
             self._desk.shelf,
             item.path,
             output_folder=self.output_folder([item.path]),
-            settings=self._desk.session.form.run,
+            settings=self._desk.session.run_settings(item.path),
         )
         handle = self._begin(f"Estimating {item.path.name}", work)
         handle.finished.connect(self._on_estimated)
@@ -119,19 +120,43 @@ class RunController(QObject):
 
     def resume(self, batch: UnfinishedBatch) -> None:
         """Go on with a batch of an earlier start of the program."""
+        session = self._desk.session
         sources = [path for path in batch.paths if path.exists()]
-        self._desk.session.add(sources)
+        session.add(sources)
+        for source, size in batch.voxel_sizes_um_zyx.items():
+            session.change(Path(source), voxel_size_um_zyx=size)
+        session.current = session.current or sources[0]
         self._run(sources, Path(batch.output_folder), batch.settings)
+
+    def offer_resume(self) -> None:
+        """Offer to go on with a batch that did not end."""
+        batch = read_batch(unfinished_path())
+        if batch is None:
+            return
+        self._desk.messages.tell(
+            f"A run of {_volumes(len(batch.sources))} did not end "
+            f"(results in {batch.output_folder}).",
+            Offer("Resume", lambda: self.resume(batch)),
+            Offer("Forget it", lambda: forget_batch(unfinished_path())),
+        )
 
     def retry_failed(self) -> None:
         """Run the volumes that failed or were cancelled."""
         items = self._desk.session.items
         self.start([item.path for item in items if item.state in ("failed", "cancelled")])
 
-    def apply(self, paths: Sequence[Path]) -> None:
-        """Tell cells apart anew from stored maps, and save the results."""
-        items = [self._desk.session.item(path) for path in paths]
-        records = [item.record for item in items if item is not None and item.record is not None]
+    def apply_here(self) -> None:
+        """Save the cells of the current volume with the settings at hand."""
+        item = self._desk.session.current_item
+        self._apply([] if item is None else [item])
+
+    def apply_all(self) -> None:
+        """Save the cells of every volume with the settings at hand."""
+        self._apply(self._desk.session.items)
+
+    def _apply(self, items: Sequence[QueueItem]) -> None:
+        # Cells are told apart anew from the stored maps.
+        records = [item.record for item in items if item.record is not None]
         if not records or self.is_running:
             return
         handle = self._begin(
@@ -152,18 +177,34 @@ class RunController(QObject):
     # ---- What the engine says ----
 
     def _run(self, sources: list[Path], folder: Path, settings: RunSettings) -> None:
-        for path in sources:
-            self._desk.session.change(path, state="waiting", text="Waiting…")
-        note_batch(unfinished_path(), sources, output_folder=folder, settings=settings)
+        sizes = {}
+        for item in [self._desk.session.item(path) for path in sources]:
+            if item is not None:
+                self._desk.session.change(item.path, state="waiting", text="Waiting…")
+                if item.voxel_size_um_zyx is not None:
+                    sizes[item.path] = item.voxel_size_um_zyx
+        note_batch(
+            unfinished_path(),
+            sources,
+            output_folder=folder,
+            settings=settings,
+            voxel_sizes_um_zyx=sizes,
+        )
         _log.info("Settings: %s", settings.model_dump_json())
-        work = running_batch(self._desk.shelf, sources, output_folder=folder, settings=settings)
+        work = running_batch(
+            self._desk.shelf,
+            sources,
+            output_folder=folder,
+            settings=settings,
+            voxel_sizes_um_zyx=sizes,
+        )
         handle = self._begin(f"Running {_volumes(len(sources))}", work, total=len(sources))
         handle.happened.connect(self._on_batch_event)
         handle.finished.connect(self._on_batch_done)
         handle.ended.connect(self._on_run_ended)
 
     def _begin(self, title: str, work: Work, *, total: int = 1) -> JobHandle:
-        self._done, self._total, self._keeps_note = 0, total, False
+        self._share, self._running, self._keeps_note = RunShare(total), None, False
         handle = self._desk.lanes.engine.submit(title, work)
         self._handle = handle
         self._panel.begin(title, total=total)
@@ -179,14 +220,20 @@ class RunController(QObject):
         return handle
 
     def _on_progress(self, report: Progress) -> None:
+        self._share.take(report)
         self._panel.show_progress(report)
-        within = report.done / report.total if report.total else 0.0
-        share = within * _NETWORK_SHARE
-        if report.stage != "network":
-            share = 0.0 if report.stage.startswith("reading") else _NETWORK_SHARE
-        fraction = min(1.0, (self._done + share) / self._total)
-        self._panel.set_batch(self._done, self._total, fraction)
-        self.progress_changed.emit(fraction)
+        self._show_share()
+
+    def _show_share(self) -> None:
+        share, session = self._share, self._desk.session
+        item = session.item(self._running)
+        name = self._handle.title if item is None and self._handle is not None else ""
+        self._panel.show_share(name if item is None else item.path.name, share)
+        # The list is told of whole percents, not of every window.
+        if item is not None and round(100 * (item.progress or 0)) != round(100 * share.volume):
+            text = f"Running, {share.volume:.0%}"
+            session.change(item.path, progress=share.volume, text=text)
+        self.progress_changed.emit(share.batch)
 
     def _on_note(self, sentence: str) -> None:
         self._panel.say(sentence)
@@ -207,7 +254,7 @@ class RunController(QObject):
         for item in self._desk.session.items:
             if item.state in ("waiting", "running"):
                 text = "Cancelled; Start goes on where it stopped."
-                self._desk.session.change(item.path, state="cancelled", text=text)
+                self._desk.session.change(item.path, state="cancelled", text=text, progress=None)
         if not self._keeps_note:
             forget_batch(unfinished_path())
 
@@ -223,17 +270,28 @@ class RunController(QObject):
     def _on_batch_event(self, event: BatchEvent) -> None:
         session = self._desk.session
         if event.state == "started":
-            session.change(event.source, state="running", text="Running…", bug=False)
+            self._running = event.source
+            self._share.begin_volume()
+            session.change(event.source, state="running", text="Running…", bug=False, progress=0.0)
             return
-        self._done += 1
+        self._running = None
+        self._share.end_volume()
+        self._show_share()
         if event.failure is not None:
             failure = event.failure
             text = f"{failure.problem} {failure.remedy}".strip()
-            session.change(event.source, state="failed", text=text, bug=failure.bug)
+            session.change(event.source, state="failed", text=text, bug=failure.bug, progress=None)
             return
         n_cells = None if event.result is None else event.result.n_cells
         text = "Done" if n_cells is None else f"{n_cells:,} cells"
-        session.change(event.source, state="done", text=text, record=event.record, n_cells=n_cells)
+        session.change(
+            event.source,
+            state="done",
+            text=text,
+            record=event.record,
+            n_cells=n_cells,
+            progress=None,
+        )
         self.volume_done.emit(event.source, event.record)
 
     def _on_batch_done(self, result: BatchResult) -> None:
@@ -248,7 +306,7 @@ class RunController(QObject):
         self.batch_done.emit()
 
     def _on_resegmented(self, event: Resegmented) -> None:
-        self._done += 1
+        self._share.end_volume()
         for item in self._desk.session.items:
             if item.record == event.old_record:
                 self._desk.session.change(
@@ -262,7 +320,7 @@ class RunController(QObject):
     def _on_applied(self, failures: list[RunFailure]) -> None:
         for failure in failures:
             self._desk.warn(UserError(failure.problem, failure.remedy, path=failure.source))
-        self._panel.end(f"Applied to {self._done} of {_volumes(self._total)}.")
+        self._panel.end(f"Applied to {self._share.done} of {_volumes(self._share.total)}.")
         self.batch_done.emit()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Signal
 
 from cellseg_app.core.blocks import Region, region_shape
-from cellseg_app.core.volume import LazyArray, ShapeZYX
+from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.state.display import Layer
 from cellseg_app.viewers.viewer import Viewer
 from cellseg_app.workers.files import VolumeReading
@@ -50,22 +51,20 @@ class SceneController(QObject):
 
     def clear(self) -> None:
         """Show nothing."""
-        self.reading = self.result = self.preview = None
+        self.reading = self.result = self.preview = self._all_labels = None
         self._layers = {}
         self._show()
         self.map_changed.emit()
 
     def show_volume(self, reading: VolumeReading) -> None:
         """Show a volume; result and preview of another one go."""
-        self.reading, self.result, self.preview = reading, None, None
+        self.reading, self.result, self.preview, self._all_labels = reading, None, None, None
         self.viewer.set_preview_box(None)
         self.viewer.highlight(None)
         self._layers = {}
         volume = reading.volume
         if volume is not None:
-            self._layers["image"] = Layer(
-                "image", volume.name, "image", volume.data, volume.spacing_um_zyx
-            )
+            self._layers["image"] = _image_layer(reading, volume)
         self._show()
         self.map_changed.emit()
 
@@ -169,6 +168,15 @@ class SceneController(QObject):
     def _show(self) -> None:
         order = ("image", "probability", "labels", "preview")
         self.viewer.set_layers([self._layers[key] for key in order if key in self._layers])
+
+
+def _image_layer(reading: VolumeReading, volume: Volume) -> Layer:
+    own = Layer("image", volume.name, "image", volume.data, volume.spacing_um_zyx)
+    coarser = []
+    for level in reading.coarser:
+        z, y, x = (um * n for um, n in zip(own.scale_zyx, level.factor_zyx, strict=True))
+        coarser.append(Layer("image", volume.name, "image", level.data, (z, y, x)))
+    return replace(own, coarser=tuple(coarser))
 
 
 def limited(region: Region, center: ShapeZYX, most_voxels: int) -> Region:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from cellseg_app.core.blocks import region_shape, whole
+from cellseg_app.core.errors import UserError
+from cellseg_app.core.progress import Progress
+from cellseg_app.state.run_share import RunShare
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.forms.field_specs import FieldPath
@@ -17,8 +19,6 @@ from cellseg_app.workers.live import LiveCells, tuning
 
 # Long enough to gather the moves of a slider, short enough to feel immediate.
 _DELAY_MS: Final = 60
-# The labels of a whole volume that is followed live lie in memory, four bytes a voxel.
-_MOST_LIVE_VOXELS: Final = 250_000_000
 _SECTIONS: Final = ("threshold", "instances")
 
 
@@ -95,18 +95,26 @@ class TuningController(QObject):
         source = self._scene.tunable
         if source is None:
             return
-        if math.prod(source.shape_zyx) > _MOST_LIVE_VOXELS:
-            state = "The volume is too large to follow; Apply here does all of it."
-            count = count_sentence(cells.n_cells, "in view")
-            self._bar.show_count(count, state, can_apply=True)
-            self.changed.emit()
-            return
         settings = self._desk.session.form.run
         handle = self._desk.lanes.tuning.submit_latest(
             "Finding cells", tuning(source, settings, whole(source.shape_zyx), measure=True)
         )
+        share = RunShare()
+        handle.progressed.connect(lambda report: self._on_all_progress(cells, share, report))
         handle.finished.connect(self._on_all_done)
-        self._follow(handle)
+        handle.failed.connect(lambda error: self._on_all_failed(cells, error))
+
+    def _on_all_progress(self, in_view: LiveCells, share: RunShare, report: Progress) -> None:
+        share.take(report)
+        state = f"everything follows: {report.stage}, {share.volume:.0%}"
+        count = count_sentence(in_view.n_cells, "in view")
+        self._bar.show_count(count, state, can_apply=False)
+
+    def _on_all_failed(self, in_view: LiveCells, error: UserError) -> None:
+        # Saving them needs no second copy of everything.
+        state = f"{error} Only the part in view was done; Apply here does all of it."
+        self._bar.show_count(count_sentence(in_view.n_cells, "in view"), state, can_apply=True)
+        self.changed.emit()
 
     def _on_all_done(self, cells: LiveCells) -> None:
         self._scene.show_live(cells)

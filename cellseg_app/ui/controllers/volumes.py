@@ -11,12 +11,13 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from cellseg_app.core.errors import InputError, UserError
 from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.io.open import VolumeInfo
 from cellseg_app.paths import resource_path
-from cellseg_app.state.session import ItemState
+from cellseg_app.state.session import ItemState, QueueItem
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.desk import Desk
-from cellseg_app.ui.panels.data_strip import DataStrip
+from cellseg_app.ui.panels.data_strip import DataStrip, SizeOrigin
 from cellseg_app.ui.panels.queue_panel import QueuePanel
 from cellseg_app.workers.files import VolumeReading, describing, expanding, reading
 from cellseg_app.workers.lane import JobHandle
@@ -31,12 +32,12 @@ class VolumesController(QObject):
     -------
     volume_shown
         Another volume is in the viewer, a `VolumeReading`.
-    spacing_edited
-        The user corrected the voxel size in the strip.
+    form_size_dropped
+        The user wants the file's voxel size, where the form sets one for all volumes.
     """
 
     volume_shown = Signal(object)
-    spacing_edited = Signal(object)
+    form_size_dropped = Signal()
 
     def __init__(
         self, desk: Desk, scene: SceneController, *, queue: QueuePanel, strip: DataStrip
@@ -47,19 +48,23 @@ class VolumesController(QObject):
         self._read_with = DataSettings()
         queue.chosen.connect(self.look_at)
         queue.remove_asked.connect(self.remove)
-        strip.spacing_edited.connect(self.spacing_edited)
+        strip.spacing_edited.connect(self._on_spacing_edited)
+        strip.spread_asked.connect(self.spread_spacing)
         desk.session.events.items.connect(self._on_state_items)
         desk.session.events.current.connect(self._on_state_current)
 
     # ---- Opening ----
 
-    def open(self, paths: Sequence[Path]) -> None:
-        """Add files and folders to the list; the first new one is shown."""
+    def open(self, paths: Sequence[Path], *, voxel_size_um_zyx: SpacingZYX | None = None) -> None:
+        """Add files and folders to the list; the first new one is shown.
+
+        `voxel_size_um_zyx` is that of these volumes, if it is known better than by the files.
+        """
         for path in paths:
             self._desk.user = self._desk.user.with_recent(path)
         self._desk.remember()
         handle = self._desk.lanes.files.submit("Opening", expanding(list(paths)))
-        self._desk.watch(handle, self._on_expanded)
+        self._desk.watch(handle, lambda found: self._on_expanded(found, voxel_size_um_zyx))
 
     def ask_files(self, parent: QWidget) -> None:
         """Let the user choose files."""
@@ -89,6 +94,16 @@ class VolumesController(QObject):
         busy = {item.path for item in session.items if item.state in ("running", "waiting")}
         session.remove(path for path in paths if path not in busy)
 
+    def spread_spacing(self, spacing: SpacingZYX) -> None:
+        """Give every volume of the list the same voxel size."""
+        session = self._desk.session
+        session.change_all(voxel_size_um_zyx=spacing)
+        said = " × ".join(f"{um:g}" for um in spacing)
+        self._desk.messages.tell(
+            f"All {len(session.items)} volumes of the list have voxels of {said} µm now."
+        )
+        self.read_again()
+
     # ---- Looking ----
 
     def look_at(self, path: Path) -> None:
@@ -97,21 +112,35 @@ class VolumesController(QObject):
 
     def read_again(self, *, always: bool = False) -> bool:
         """Read the current volume anew if the data settings have changed; says whether."""
-        if self._desk.session.form.run.data == self._read_with and not always:
+        session = self._desk.session
+        if session.run_settings(session.current).data == self._read_with and not always:
             return False
-        self._on_state_current(self._desk.session.current)
+        self._on_state_current(session.current)
         return True
 
-    def _on_expanded(self, paths: object) -> None:
+    def _on_spacing_edited(self, spacing: SpacingZYX | None) -> None:
+        session = self._desk.session
+        item = session.current_item
+        if item is None:
+            return
+        if spacing is None and item.voxel_size_um_zyx is None:
+            self.form_size_dropped.emit()
+            return
+        session.change(item.path, voxel_size_um_zyx=spacing)
+        self.read_again()
+
+    def _on_expanded(self, paths: object, voxel_size_um_zyx: SpacingZYX | None) -> None:
         assert isinstance(paths, list)
         session = self._desk.session
         fresh = session.add(paths)
+        if voxel_size_um_zyx is not None:
+            for path in paths:
+                session.change(path, voxel_size_um_zyx=voxel_size_um_zyx)
         if fresh:
             handle = self._desk.lanes.files.submit("Reading headers", describing(fresh))
             handle.happened.connect(self._on_described)
-        first = (fresh or paths)[0]
-        if session.current is None or fresh:
-            session.current = first
+        session.current = (fresh or paths)[0]
+        self.read_again()
 
     def _on_described(self, found: tuple[Path, VolumeInfo | UserError]) -> None:
         path, info = found
@@ -130,7 +159,9 @@ class VolumesController(QObject):
         self._desk.session.change(path, state=state, text=text, info=info)
 
     def _on_state_items(self) -> None:
-        self._queue.show_items(self._desk.session.items, self._desk.session.current)
+        session = self._desk.session
+        self._queue.show_items(session.items, session.current)
+        self._strip.offer_spread(len(session.items) > 1)
 
     def _on_state_current(self, path: Path | None) -> None:
         self._queue.show_items(self._desk.session.items, path)
@@ -143,7 +174,7 @@ class VolumesController(QObject):
             self._strip.hide()
             self._desk.cells.set_table(None)
             return
-        settings = self._desk.session.form.run.data
+        settings = self._desk.session.run_settings(path).data
         self._read_with = settings
         handle = self._desk.lanes.files.submit(f"Opening {path.name}", reading(path, settings))
         handle.finished.connect(self._on_read)
@@ -159,11 +190,18 @@ class VolumesController(QObject):
         if item is not None and item.state in ("reading", "refused"):
             # Another channel or time point may be usable where the first was not.
             self._take_info(found.path, found.info)
-        given = self._desk.session.form.run.data.voxel_size_um_zyx
-        self._strip.show_info(found.info, found.thumbnails, given=given)
+        else:
+            self._desk.session.change(found.path, info=found.info)
+        self._strip.show_info(found.info, found.thumbnails, origin=self._size_origin(item))
         self._scene.show_volume(found)
         self._desk.cells.set_table(None)
         self.volume_shown.emit(found)
+
+    def _size_origin(self, item: QueueItem | None) -> SizeOrigin:
+        if item is not None and item.voxel_size_um_zyx is not None:
+            return "volume"
+        in_form = self._desk.session.form.run.data.voxel_size_um_zyx is not None
+        return "form" if in_form else "file"
 
     def _on_unreadable(self, path: Path, error: UserError) -> None:
         self._strip.hide()

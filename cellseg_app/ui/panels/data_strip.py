@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
@@ -21,6 +23,14 @@ from cellseg_app.workers.files import Picture, Thumbnails
 
 _PICTURE_EDGE = 58
 
+# Who said how large a voxel is: the file, the user for this volume, or the form for all.
+SizeOrigin = Literal["file", "volume", "form"]
+_ORIGINS: Final[dict[SizeOrigin, str]] = {
+    "file": "from the file",
+    "volume": "corrected",
+    "form": "as set under Data",
+}
+
 
 class DataStrip(QWidget):
     """A strip above the viewer.
@@ -28,14 +38,18 @@ class DataStrip(QWidget):
     Signals
     -------
     spacing_edited
-        The voxel size that the user gave (Z, Y, X in µm), or None for the file's own.
+        The voxel size that the user gave this volume (Z, Y, X in µm), or None for the file's own.
+    spread_asked
+        The voxel size that every volume of the list shall have.
     """
 
     spacing_edited = Signal(object)
+    spread_asked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("What was read")
+        self._has_others = False
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 4, 8, 4)
         row.setSpacing(10)
@@ -60,16 +74,16 @@ class DataStrip(QWidget):
         self.hide()
 
     def show_info(
-        self, info: VolumeInfo, thumbnails: Thumbnails | None, *, given: SpacingZYX | None
+        self, info: VolumeInfo, thumbnails: Thumbnails | None, *, origin: SizeOrigin
     ) -> None:
-        """Show a volume; `given` is the voxel size that replaces the file's."""
+        """Show a volume, and who said its voxel size."""
         self.name.setText(info.path.name)
         self.name.setToolTip(str(info.path))
         axes = " × ".join(f"{a} {n:,}" for a, n in zip(info.axes, info.shape, strict=True))
         self.shape.setText(f"{axes}    {info.dtype}    {info.kind}")
         self.shape.setToolTip(self.shape.text())
         # describe() has judged the size given already; the file's own stands in the notes.
-        self._show_spacing(info.spacing_um_zyx, is_given=given is not None)
+        self._show_spacing(info.spacing_um_zyx, origin)
         self._show_notes(info)
         self._show_pictures(thumbnails)
         self.show()
@@ -91,27 +105,38 @@ class DataStrip(QWidget):
         row.addWidget(QLabel("µm"))
         self.from_file = QToolButton()
         self.from_file.setText("From the file")
-        self.from_file.setToolTip("Take the voxel size that each file states")
+        self.from_file.setToolTip("Take the voxel size that the file states")
         self.from_file.clicked.connect(lambda: self.spacing_edited.emit(None))
+        self.spread = QToolButton()
+        self.spread.setText("Use for all")
+        self.spread.setToolTip("Give every volume of the list this voxel size")
+        self.spread.clicked.connect(self._on_q_spread)
         self.ratio = QLabel()
         below = QHBoxLayout()
+        below.setSpacing(4)
         below.addWidget(self.ratio, 1)
         below.addWidget(self.from_file)
+        below.addWidget(self.spread)
         column.addLayout(row)
         column.addLayout(below)
         return column
 
-    def _show_spacing(self, spacing: SpacingZYX | None, *, is_given: bool) -> None:
+    def offer_spread(self, has_others: bool) -> None:
+        """Offer the voxel size to the other volumes of the list, if there are any."""
+        self._has_others = has_others
+        self.spread.setVisible(has_others and self._size() is not None)
+
+    def _show_spacing(self, spacing: SpacingZYX | None, origin: SizeOrigin) -> None:
         for spin, um in zip(self.spins, spacing or (0.0, 0.0, 0.0), strict=True):
             with QSignalBlocker(spin):
                 spin.setValue(um)
-        self.from_file.setVisible(is_given)
+        self.from_file.setVisible(origin != "file")
+        self.offer_spread(self._has_others)
         if spacing is None:
             self._say_ratio("The file states none: please enter it.", role="error")
         else:
             lateral = (spacing[1] * spacing[2]) ** 0.5
-            origin = "corrected" if is_given else "from the file"
-            self._say_ratio(f"z : xy = {spacing[0] / lateral:.3g}, {origin}", role="hint")
+            self._say_ratio(f"z : xy = {spacing[0] / lateral:.3g}, {_ORIGINS[origin]}", role="hint")
 
     def _say_ratio(self, text: str, *, role: str) -> None:
         self.ratio.setText(text)
@@ -139,10 +164,18 @@ class DataStrip(QWidget):
             label.show()
 
     def _on_q_size(self) -> None:
-        values = tuple(spin.value() for spin in self.spins)
+        size = self._size()
+        self.spread.setVisible(self._has_others and size is not None)
+        if size is not None:
+            self.spacing_edited.emit(size)
+
+    def _on_q_spread(self) -> None:
+        self.spread_asked.emit(self._size())
+
+    def _size(self) -> SpacingZYX | None:
+        z, y, x = (spin.value() for spin in self.spins)
         # Zero stands for "unknown"; a size is complete only with all three.
-        if all(value > 0 for value in values):
-            self.spacing_edited.emit(values)
+        return (z, y, x) if min(z, y, x) > 0 else None
 
 
 def _size_box(axis: str) -> QDoubleSpinBox:
@@ -155,7 +188,7 @@ def _size_box(axis: str) -> QDoubleSpinBox:
     spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     spin.setFixedWidth(54)
     spin.setAccessibleName(f"Voxel size along {axis} in µm")
-    spin.setToolTip(f"Voxel size along {axis} in µm; used for every volume of the list")
+    spin.setToolTip(f"Voxel size along {axis} in µm; a correction holds for this volume only")
     return spin
 
 
@@ -171,7 +204,9 @@ def _picture_label(name: str) -> QLabel:
 
 def _pixmap(picture: Picture, ratio: float) -> QPixmap:
     height, width = picture.shape
-    image = QImage(picture.tobytes(), width, height, width, QImage.Format.Format_Grayscale8).copy()
+    # A QImage only points to its pixels: they must outlive it until it is copied.
+    pixels = picture.tobytes()
+    image = QImage(pixels, width, height, width, QImage.Format.Format_Grayscale8).copy()
     edge = round(_PICTURE_EDGE * ratio)
     scaled = image.scaled(
         edge,

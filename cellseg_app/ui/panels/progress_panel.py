@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from cellseg_app.core.progress import Progress
+from cellseg_app.state.run_share import RunShare
 from cellseg_app.ui.panels.empty_state import EmptyState, Panel
 
 _BAR_STEPS = 1000
+_BAR_WIDTH = 220
 
 
 class ProgressPanel(Panel):
-    """Two bars and what they mean."""
+    """Three bars and what they mean: the stage, the volume, the batch."""
 
     def __init__(self) -> None:
         content = QWidget()
@@ -24,28 +33,26 @@ class ProgressPanel(Panel):
             content,
         )
         self.title = QLabel()
-        self.stage = QLabel()
-        self.stage_bar = _bar("Progress of the stage")
-        self.batch = QLabel()
-        self.batch_bar = _bar("Progress of the batch")
-        self.estimate = QLabel()
-        self.estimate.setWordWrap(True)
-        self.estimate.setProperty("role", "hint")
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
-        grid = QGridLayout()
-        grid.setColumnStretch(1, 1)
-        grid.addWidget(self.stage, 0, 0)
-        grid.addWidget(self.stage_bar, 0, 1)
-        grid.addWidget(self.batch, 1, 0)
-        grid.addWidget(self.batch_bar, 1, 1)
+        self._rows = QWidget()
+        self._grid = QGridLayout(self._rows)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setColumnStretch(2, 1)
+        self.stage_bar, self.stage = self._row("Progress of the stage")
+        self.volume_bar, self.volume = self._row("Progress of the volume")
+        self.batch_bar, self.batch = self._row("Progress of the batch")
+        self.estimate = QLabel()
+        self.estimate.setWordWrap(True)
+        self.estimate.setProperty("role", "hint")
         column = QVBoxLayout(content)
         column.setContentsMargins(10, 6, 10, 6)
         column.addWidget(self.title)
-        column.addLayout(grid)
+        column.addWidget(self._rows)
         column.addWidget(self.estimate)
         column.addStretch(1)
+        self._took_s = 0.0
 
     def begin(self, title: str, *, total: int = 1) -> None:
         """Show that something starts."""
@@ -53,25 +60,27 @@ class ProgressPanel(Panel):
         self.title.setText(title)
         self.estimate.setText("")
         self.stage.setText("Starting…")
-        self.stage_bar.setRange(0, 0)
-        self.batch.setVisible(total > 1)
-        self.batch_bar.setVisible(total > 1)
-        self.set_batch(0, total, 0.0)
+        self.stage_bar.set_fraction(None)
+        self._rows.show()
+        for widget in (self.batch, self.batch_bar, self.batch_bar.percent):
+            widget.setVisible(total > 1)
+        self.show_share("", RunShare(total))
 
     def show_progress(self, report: Progress) -> None:
         """Show how far the stage is."""
         self.stage.setText(progress_sentence(report))
-        if report.total > 0:
-            self.stage_bar.setRange(0, _BAR_STEPS)
-            self.stage_bar.setValue(round(_BAR_STEPS * report.done / report.total))
-        else:
-            self.stage_bar.setRange(0, 0)
+        self.stage_bar.set_fraction(report.done / report.total if report.total > 0 else None)
 
-    def set_batch(self, done: int, total: int, fraction: float) -> None:
-        """Show how far the batch is: volumes done, and the fraction of it all."""
-        self.batch.setText(f"{done} of {total} volumes")
-        self.batch_bar.setRange(0, _BAR_STEPS)
-        self.batch_bar.setValue(round(_BAR_STEPS * fraction))
+    def show_share(self, name: str, share: RunShare) -> None:
+        """Show how far the volume is, and the batch."""
+        self.volume.setText(name)
+        self.volume_bar.set_fraction(share.volume)
+        said = f"{share.done:,} of {share.total:,} volumes done"
+        if share.remaining_s is not None:
+            said = f"{said}, about {duration(share.remaining_s)} left"
+        self.batch.setText(said)
+        self.batch_bar.set_fraction(share.batch)
+        self._took_s = share.elapsed_s
 
     def say(self, sentence: str) -> None:
         """Show the latest sentence of the engine."""
@@ -82,10 +91,42 @@ class ProgressPanel(Panel):
         self.set_filled(True)
         self.title.setText(sentence)
         self.stage.setText("")
-        self.stage_bar.setRange(0, _BAR_STEPS)
-        self.stage_bar.setValue(self.stage_bar.maximum())
-        self.batch.hide()
-        self.batch_bar.hide()
+        self._rows.hide()
+        self.estimate.setText(f"It took {duration(self._took_s)}." if self._took_s > 1 else "")
+
+    def _row(self, name: str) -> tuple[_Bar, QLabel]:
+        bar, label = _Bar(name), QLabel()
+        row = self._grid.rowCount()
+        self._grid.addWidget(bar, row, 0)
+        self._grid.addWidget(bar.percent, row, 1)
+        self._grid.addWidget(label, row, 2)
+        # A long name must not make the window wider.
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        return bar, label
+
+
+class _Bar(QProgressBar):
+    """A bar with its percentage beside it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setTextVisible(False)
+        self.setFixedSize(_BAR_WIDTH, 12)
+        self.setAccessibleName(name)
+        self.setToolTip(name)
+        self.percent = QLabel()
+        self.percent.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.percent.setFixedWidth(self.percent.fontMetrics().horizontalAdvance("100 %"))
+
+    def set_fraction(self, fraction: float | None) -> None:
+        """Show a fraction, or that it is not known."""
+        if fraction is None:
+            self.setRange(0, 0)
+            self.percent.setText("")
+            return
+        self.setRange(0, _BAR_STEPS)
+        self.setValue(round(_BAR_STEPS * fraction))
+        self.percent.setText(f"{fraction:.0%}")
 
 
 def progress_sentence(report: Progress) -> str:
@@ -108,14 +149,3 @@ def duration(seconds: float) -> str:
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
-
-
-def _bar(name: str) -> QProgressBar:
-    bar = QProgressBar()
-    bar.setTextVisible(False)
-    bar.setFixedHeight(12)
-    bar.setAccessibleName(name)
-    bar.setToolTip(name)
-    bar.setRange(0, _BAR_STEPS)
-    bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    return bar

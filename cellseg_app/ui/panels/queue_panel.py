@@ -111,6 +111,8 @@ class _QueueDelegate(QStyledItemDelegate):
         is_error = item.state in ("failed", "refused")
         painter.setPen(QColor(colors.error if is_error else colors.faint))
         _line(painter, text, item.text, height + 2)
+        if item.progress is not None:
+            _bar(painter, option.rect, item.progress, colors)
         painter.restore()
 
     def _dot(self, painter: QPainter, rect: QRect, item: QueueItem, colors: Colors) -> None:
@@ -127,6 +129,13 @@ class _QueueDelegate(QStyledItemDelegate):
         hollow = item.state in ("reading", "ready", "waiting")
         painter.setBrush(Qt.BrushStyle.NoBrush if hollow else color)
         painter.drawEllipse(QPoint(rect.left() + 14, rect.top() + 14), 4, 4)
+
+
+def _bar(painter: QPainter, rect: QRect, fraction: float, colors: Colors) -> None:
+    bar = QRect(rect.left() + 26, rect.bottom() - 4, rect.width() - 32, 3)
+    painter.fillRect(bar, QColor(colors.line))
+    bar.setWidth(round(bar.width() * fraction))
+    painter.fillRect(bar, QColor(colors.accent))
 
 
 def _line(painter: QPainter, rect: QRect, text: str, offset: int) -> None:

@@ -10,10 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyqtgraph as pg
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel
 
 from cellseg_app.ui.cells import Cells, RangeFilter
 from cellseg_app.ui.plots.plot import BAR_WIDTH, Plot
+from cellseg_app.ui.plots.selecting import (
+    Rectangle,
+    add_range,
+    add_rectangle,
+    range_filters,
+    rectangle_filters,
+)
 from cellseg_app.ui.theme import Appearance
 
 Numbers = npt.NDArray[np.float64]
@@ -35,10 +42,6 @@ class Histogram(Plot):
     def __init__(self, cells: Cells, appearance: Appearance) -> None:
         super().__init__(cells, appearance, choices=1)
         self.region = pg.LinearRegionItem()
-        keep = QPushButton("Keep this range")
-        keep.setToolTip("Filter the table and the exported labels by the shaded range")
-        keep.clicked.connect(self._on_q_keep)
-        self.bar.insertWidget(1, keep)
 
     def draw(self) -> None:
         """Draw the histogram of the chosen column."""
@@ -56,22 +59,18 @@ class Histogram(Plot):
                 x0=edges[:-1], x1=edges[1:], height=heights, brush=colors.accent, pen=colors.base
             )
         )
-        self.region = pg.LinearRegionItem(
-            values=(float(edges[0]), float(edges[-1])), brush=(128, 128, 128, 40)
-        )
-        self.region.setZValue(10)
-        self.figure.addItem(self.region)
+        self.region = add_range(self.figure, float(edges[0]), float(edges[-1]))
         self.figure.setLabel("bottom", name)
         self.figure.setLabel("left", "cells")
         self.figure.autoRange()
 
-    def _on_q_keep(self) -> None:
-        low, high = self.region.getRegion()
-        self._cells.add_filter(RangeFilter(self.boxes[0].currentText(), float(low), float(high)))
+    def selection(self) -> tuple[RangeFilter, ...]:
+        """The range along the chosen column."""
+        return range_filters(self.figure, self.region, self.boxes[0].currentText())
 
 
 class Scatter(Plot):
-    """Two columns against each other; a click chooses the cell."""
+    """Two columns against each other; a click chooses the cell, a rectangle a range of both."""
 
     def __init__(self, cells: Cells, appearance: Appearance) -> None:
         super().__init__(cells, appearance, choices=2)
@@ -79,7 +78,9 @@ class Scatter(Plot):
         self.note.setProperty("role", "hint")
         self.note.setWordWrap(True)
         self.note.setFixedWidth(BAR_WIDTH)
-        self.bar.insertWidget(2, self.note)
+        self.bar.insertWidget(3, self.note)
+        self.keep.setText("Keep this rectangle")
+        self.box = Rectangle((0, 0), (1, 1))
         cells.chosen_changed.connect(self._on_chosen_changed)
         self._mark = pg.ScatterPlotItem(size=14, pen=None, brush=None)
 
@@ -106,10 +107,15 @@ class Scatter(Plot):
         points.sigClicked.connect(self._on_q_clicked)
         self.figure.addItem(points)
         self.figure.addItem(self._mark)
+        self.box = add_rectangle(self.figure, *(_finite(shown[name]) for name in (across, up)))
         self.figure.setLabel("bottom", across)
         self.figure.setLabel("left", up)
         self.figure.autoRange()
         self._on_chosen_changed(self._cells.chosen)
+
+    def selection(self) -> tuple[RangeFilter, ...]:
+        """The rectangle: a range of either column."""
+        return rectangle_filters(self.figure, self.box, [box.currentText() for box in self.boxes])
 
     def _on_q_clicked(self, _item: object, points: Sequence[object]) -> None:
         if len(points):
@@ -129,11 +135,13 @@ class Scatter(Plot):
 
 
 class DepthProfile(Plot):
-    """Cells along Z."""
+    """Cells along Z; a range of depths becomes a filter."""
 
     def __init__(self, cells: Cells, appearance: Appearance) -> None:
         super().__init__(cells, appearance, choices=1)
         self.boxes[0].hide()
+        self.region = pg.LinearRegionItem()
+        self._column = ""
 
     def draw(self) -> None:
         """Draw how many cells lie at each depth."""
@@ -142,6 +150,7 @@ class DepthProfile(Plot):
         name = "centroid_z_um" if "centroid_z_um" in table else "centroid_z_voxel"
         if name not in table or table.empty:
             return
+        self._column = name
         values = _finite(table[name])
         heights, edges = np.histogram(values, bins=min(_MAX_BINS, _n_bins(values)))
         colors = self._appearance.colors
@@ -150,13 +159,21 @@ class DepthProfile(Plot):
         self.figure.plot(
             edges, heights, stepMode="center", fillLevel=0, brush=fill, pen=pg.mkPen(colors.accent)
         )
+        self.region = add_range(self.figure, float(edges[0]), float(edges[-1]))
         self.figure.setLabel("bottom", f"depth ({name})")
         self.figure.setLabel("left", "cells per bin")
         self.figure.autoRange()
 
+    def selection(self) -> tuple[RangeFilter, ...]:
+        """The range of depths."""
+        return range_filters(self.figure, self.region, self._column)
+
 
 class Comparison(Plot):
-    """One column, image by image: median and quartiles, and how many cells there are."""
+    """One column, image by image: median and quartiles, and how many cells there are.
+
+    A range of the column becomes a filter on the cells of the image that is looked at.
+    """
 
     def __init__(self, cells: Cells, appearance: Appearance) -> None:
         super().__init__(cells, appearance, choices=1)
@@ -165,7 +182,8 @@ class Comparison(Plot):
         legend = QLabel("Dot: median, bar: quartiles")
         legend.setProperty("role", "hint")
         legend.setWordWrap(True)
-        self.bar.insertWidget(1, legend)
+        self.bar.insertWidget(2, legend)
+        self.region = pg.LinearRegionItem(orientation="horizontal")
 
     def set_images(self, images: Sequence[ImageCells]) -> None:
         """Take the images of a batch."""
@@ -201,8 +219,14 @@ class Comparison(Plot):
         )
         names = [(n, f"{_short(i.name)}\n{len(i.table):,} cells") for n, i in enumerate(images)]
         self.figure.getAxis("bottom").setTicks([names])
+        low, high = float(quartiles.min()), float(quartiles.max())
+        self.region = add_range(self.figure, low, high, across=False)
         self.figure.setLabel("left", name)
         self.figure.autoRange()
+
+    def selection(self) -> tuple[RangeFilter, ...]:
+        """The range along the compared column."""
+        return range_filters(self.figure, self.region, self.boxes[0].currentText())
 
 
 def _finite(values: pd.Series[Any]) -> Numbers:

@@ -17,11 +17,12 @@ from PySide6.QtWidgets import (
 )
 
 from cellseg_app.core.errors import UserError
-from cellseg_app.ui.cells import Cells
+from cellseg_app.ui.cells import Cells, RangeFilter
 from cellseg_app.ui.plots.export import PLOT_FILTER, save_plot
 from cellseg_app.ui.theme import Appearance
 
 BAR_WIDTH = 150
+_KEEP = "Keep this range"
 
 
 class Plot(QWidget):
@@ -36,12 +37,21 @@ class Plot(QWidget):
         self.figure = pg.PlotWidget()
         self.figure.setMenuEnabled(False)
         self.figure.hideButtons()
+        self.figure.setAccessibleName("Plot")
+        self.figure.setToolTip("Wheel: zoom, drag: move; drag the handles of the shade to select")
         self.boxes = [_column_box(n) for n in range(choices)]
         # Beside the plot, for the panel is wide and low.
         self.bar = QVBoxLayout()
         for box in self.boxes:
             box.activated.connect(self.draw)
             self.bar.addWidget(box)
+        self.keep = QPushButton(_KEEP)
+        self.keep.setToolTip(
+            "Filter table, viewer and exported labels by the shaded range; the table shows the "
+            "filters and takes them away again"
+        )
+        self.keep.clicked.connect(self._on_q_keep)
+        self.bar.addWidget(self.keep)
         self.bar.addStretch(1)
         save = QPushButton("Save plot…")
         save.setToolTip("Save this plot as PNG, SVG or PDF")
@@ -68,6 +78,14 @@ class Plot(QWidget):
     def draw(self) -> None:
         """Draw the cells that pass the filters."""
         raise NotImplementedError
+
+    def selection(self) -> tuple[RangeFilter, ...]:
+        """What the shaded range keeps; nothing where nothing is drawn."""
+        raise NotImplementedError
+
+    def _on_q_keep(self) -> None:
+        for one in self.selection():
+            self._cells.add_filter(one)
 
     def _on_theme_changed(self) -> None:
         colors = self._appearance.colors

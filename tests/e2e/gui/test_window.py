@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 from cellseg_app.io.run_record import read_record
 from cellseg_app.io.table import read_table
 from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.io.zarr_arrays import create_array, write_group
 from cellseg_app.state.unfinished import read_batch, unfinished_path
 from cellseg_app.ui.cells import RangeFilter
 from cellseg_app.workers.jobs import Crash
@@ -22,6 +23,22 @@ from tests.e2e.conftest import SPACING_UM, Cells, Command
 from tests.e2e.gui.conftest import Driver
 
 THRESHOLD = ("run", "threshold", "threshold")
+
+
+def write_ome_zarr(path: Path, image: np.ndarray) -> None:
+    """The image, and a level of half its size across Y and X."""
+    levels = [image, image[:, ::2, ::2]]
+    axes = [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]
+    datasets = []
+    for n in range(len(levels)):
+        scale = [{"type": "scale", "scale": [2.0, 2.0**n, 2.0**n]}]
+        datasets.append({"path": str(n), "coordinateTransformations": scale})
+    write_group(path, {"multiscales": [{"axes": axes, "datasets": datasets}]})
+    for n, level in enumerate(levels):
+        array = create_array(
+            path / str(n), level.shape, chunks=(16, 32, 32), dtype=level.dtype, axes="zyx"
+        )
+        array[:] = level
 
 
 def save_as(monkeypatch: pytest.MonkeyPatch, path: Path, kind: str) -> Path:
@@ -187,7 +204,7 @@ def test_closing_during_a_run_asks_cancels_and_is_offered_again(
     driver.until(lambda: not window.isVisible())
     assert all(not lane._thread.isRunning() for lane in window.desk.lanes.all)
     assert read_batch(unfinished_path()) is not None
-    window.offer_resume()
+    window.runs.offer_resume()
     assert "did not end" in window.desk.messages.texts()[-1]
 
 
@@ -208,6 +225,25 @@ def test_dropping_a_folder_makes_a_queue(driver: Driver, volume_file: Path, cell
     assert window.queue.currentWidget() is window.queue.content
 
 
+def test_slices_and_ome_zarr_are_volumes_too(driver: Driver, cells: Cells, tmp_path: Path) -> None:
+    window = driver.window
+    slices = tmp_path / "slices"
+    slices.mkdir()
+    for z, plane in enumerate(cells.image):
+        tifffile.imwrite(slices / f"z{z:03d}.tif", plane)
+    zarr = tmp_path / "cells.ome.zarr"
+    write_ome_zarr(zarr, cells.image)
+    driver.open(slices, zarr)
+    states = {item.path.name: item.state for item in window.desk.session.items}
+    assert states == {"slices": "ready", "cells.ome.zarr": "ready"}
+    window.volumes.look_at(zarr)
+    driver.until(lambda: window.scene.reading is not None and window.scene.reading.path == zarr)
+    (layer,) = window.viewer.layers
+    assert layer.shape_zyx == cells.image.shape
+    assert [level.shape_zyx for level in layer.coarser] == [(44, 30, 36)]
+    assert layer.coarser[0].scale_zyx == (2.0, 2.0, 2.0)
+
+
 def test_a_file_that_is_no_volume_is_refused_with_a_remedy(driver: Driver, tmp_path: Path) -> None:
     flat = tmp_path / "flat.tif"
     tifffile.imwrite(flat, np.zeros((20, 30), np.uint8))
@@ -223,7 +259,6 @@ def test_correcting_the_voxel_size_reaches_the_results(driver: Driver, volume_fi
     driver.open_and_show(volume_file)
     for spin, um in zip(window.strip.spins, (3.0, 1.5, 1.5), strict=True):
         spin.setValue(um)
-    assert window.desk.session.form.run.data.voxel_size_um_zyx == (3.0, 1.5, 1.5)
     driver.until(
         lambda: (
             bool(window.viewer.layers) and window.viewer.layers[0].spacing_um_zyx == (3.0, 1.5, 1.5)
@@ -233,6 +268,81 @@ def test_correcting_the_voxel_size_reaches_the_results(driver: Driver, volume_fi
     result = window.scene.result
     assert result is not None
     assert result.spacing_um_zyx == pytest.approx((3.0, 1.5, 1.5))
+
+
+def test_a_corrected_voxel_size_is_that_volumes_until_it_is_used_for_all(
+    driver: Driver, volume_file: Path, cells: Cells
+) -> None:
+    window = driver.window
+    twin = write_volume_tiff(
+        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
+    )
+    driver.open(volume_file, twin)
+    driver.until(lambda: window.scene.reading is not None)
+    for spin, um in zip(window.strip.spins, (3.0, 1.5, 1.5), strict=True):
+        spin.setValue(um)
+    driver.run()
+    sizes = {
+        item.path.name: read_record(item.record).input.spacing_um_zyx
+        for item in window.desk.session.items
+        if item.record is not None
+    }
+    assert sizes == {"cells.tif": (3.0, 1.5, 1.5), "twin.tif": pytest.approx(SPACING_UM)}
+    driver.until(lambda: not window.desk.lanes.files.busy)
+    assert window.strip.spread.isVisible()
+    window.strip.spread.click()
+    assert {item.voxel_size_um_zyx for item in window.desk.session.items} == {(3.0, 1.5, 1.5)}
+    window.strip.from_file.click()
+    assert window.desk.session.run_settings(volume_file).data.voxel_size_um_zyx is None
+    assert window.desk.session.run_settings(twin).data.voxel_size_um_zyx == (3.0, 1.5, 1.5)
+
+
+def test_the_list_the_panel_and_the_title_say_how_far_a_run_is(
+    driver: Driver, volume_file: Path, cells: Cells
+) -> None:
+    window = driver.window
+    twin = write_volume_tiff(
+        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
+    )
+    driver.set("run", "inference", "window", value=16)
+    driver.open(volume_file, twin)
+    driver.press("start")
+    item = window.desk.session.items
+    driver.until(lambda: (window.desk.session.items[1].progress or 0) > 0.2)
+    item = window.desk.session.items[1]
+    assert item.text == f"Running, {item.progress:.0%}"
+    assert window.progress.volume.text() == "twin.tif"
+    assert window.progress.volume_bar.value() == pytest.approx(1000 * (item.progress or 0), abs=10)
+    batch = window.progress.batch_bar.value()
+    assert 500 < batch < 1000, "one of two is done"
+    assert "1 of 2 volumes done" in window.progress.batch.text()
+    assert window.windowTitle().startswith(f"{batch / 1000:.0%} – ")
+    driver.until(lambda: not window.runs.is_running)
+    assert [i.progress for i in window.desk.session.items] == [None, None]
+    assert "%" not in window.windowTitle()
+
+
+def test_cells_of_large_maps_are_followed_live_from_a_file(
+    driver: Driver, volume_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    window = driver.window
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    monkeypatch.setattr("cellseg_app.workers.live.MOST_IN_MEMORY_VOXELS", 1000)
+    driver.set(*THRESHOLD, value=0.9)
+    driver.wait_for_tuning()
+    live = window.tuning.live
+    assert live is not None
+    assert not isinstance(live.labels, np.ndarray)
+    stored = live.labels[tuple(slice(0, n) for n in live.labels.shape)]
+    assert len(np.unique(stored)) - 1 == live.n_cells > 0
+    assert list(tmp_path.glob("cellseg-live-*"))
+    driver.press("apply_here")
+    driver.until(lambda: not window.runs.is_running)
+    record = window.desk.session.items[0].record
+    assert record is not None
+    assert read_record(record).n_cells == live.n_cells
 
 
 def test_filtered_labels_are_exported(

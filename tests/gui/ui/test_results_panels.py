@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from cellseg_app.core.errors import SettingsError
@@ -110,6 +111,56 @@ def test_a_range_on_the_histogram_becomes_a_filter(plots: PlotPanel, cells: Cell
     (only,) = cells.filters
     assert only.column == "volume_um3"
     assert (only.low, only.high) == (50.0, 100.0)
+
+
+def test_a_rectangle_on_the_scatter_plot_becomes_two_filters(
+    plots: PlotPanel, cells: Cells
+) -> None:
+    plots.tabs.setCurrentWidget(plots.scatter)
+    table = cells.table
+    plots.scatter.keep.click()
+    assert cells.kept.all(), "the rectangle begins around all of them"
+    plots.scatter.box.setPos((60.0, 450.0))
+    plots.scatter.box.setSize((40.0, 100.0))
+    plots.scatter.keep.click()
+    wanted = table["volume_um3"].between(60, 100) & table["intensity_mean"].between(450, 550)
+    assert 0 < wanted.sum() < len(table)
+    np.testing.assert_array_equal(cells.kept, wanted)
+
+
+def test_a_range_of_depths_becomes_a_filter(plots: PlotPanel, cells: Cells) -> None:
+    plots.tabs.setCurrentWidget(plots.profile)
+    plots.profile.region.setRegion((10.0, 30.0))
+    plots.profile.keep.click()
+    np.testing.assert_array_equal(cells.kept, cells.table["centroid_z_voxel"].between(10, 30))
+
+
+def test_a_range_on_the_comparison_becomes_a_filter(plots: PlotPanel, cells: Cells) -> None:
+    plots.comparison.set_images([ImageCells("a", cells.table), ImageCells("b", many_cells(40))])
+    plots.tabs.setCurrentWidget(plots.comparison)
+    plots.comparison.region.setRegion((80.0, 120.0))
+    plots.comparison.keep.click()
+    np.testing.assert_array_equal(cells.kept, cells.table["volume_um3"].between(80, 120))
+
+
+def test_the_handles_of_the_scatter_plot_are_dragged_with_the_mouse(
+    plots: PlotPanel, cells: Cells, qtbot: QtBot
+) -> None:
+    plots.tabs.setCurrentWidget(plots.scatter)
+    qtbot.wait(50)
+    box, view = plots.scatter.box, plots.scatter.figure
+    handle = box.handles[0]["item"]
+    start = view.mapFromScene(handle.scenePos())
+    before = box.size()
+    QTest.mousePress(view.viewport(), Qt.MouseButton.LeftButton, pos=start)
+    for n in range(1, 6):
+        QTest.mouseMove(view.viewport(), start + QPoint(-12 * n, 8 * n))
+        qtbot.wait(10)
+    end = start + QPoint(-60, 40)
+    QTest.mouseRelease(view.viewport(), Qt.MouseButton.LeftButton, pos=end)
+    assert box.size()[0] < before[0]
+    plots.scatter.keep.click()
+    assert 0 < cells.kept.sum() < len(cells.table)
 
 
 @pytest.mark.parametrize("tab", range(4))

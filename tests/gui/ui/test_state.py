@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from cellseg_app.core.errors import InputError
+from cellseg_app.core.progress import Progress
 from cellseg_app.core.settings import RunSettings, ThresholdSettings
 from cellseg_app.state.presets import delete_preset, list_presets, load_preset, save_preset
+from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import Session
 from cellseg_app.state.settings import UserSettings, read_settings, write_settings
 from cellseg_app.state.unfinished import forget_batch, note_batch, read_batch
@@ -75,7 +77,13 @@ def test_a_bad_preset_names_the_value(tmp_path: Path) -> None:
 def test_an_unfinished_batch_is_found_again_until_it_is_forgotten(tmp_path: Path) -> None:
     note, volume = tmp_path / "unfinished.json", tmp_path / "a.tif"
     volume.write_bytes(b"x")
-    note_batch(note, [volume], output_folder=tmp_path, settings=RunSettings())
+    note_batch(
+        note,
+        [volume],
+        output_folder=tmp_path,
+        settings=RunSettings(),
+        voxel_sizes_um_zyx={volume: (2.0, 1.0, 1.0)},
+    )
     batch = read_batch(note)
     assert batch is not None
     assert batch.paths == [volume]
@@ -93,3 +101,38 @@ def test_a_volume_is_listed_once(tmp_path: Path) -> None:
     session.current = a
     session.remove([a])
     assert session.current == b
+
+
+def test_a_share_of_a_run_never_goes_back_and_tells_the_time_left() -> None:
+    now = [0.0]
+    share = RunShare(2, clock=lambda: now[0])
+    seen = [share.batch]
+    for volume in range(2):
+        share.begin_volume()
+        for stage, total in (("checking voxels", 3), ("network", 10), ("writing map", 4), ("x", 2)):
+            for done in range(total + 1):
+                now[0] += 1
+                share.take(Progress(stage, done, total))
+                seen.append(share.batch)
+        assert 0.8 < share.volume < 1
+        share.end_volume()
+        seen.append(share.batch)
+        assert share.done == volume + 1
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    half = RunShare(1, clock=lambda: now[0])
+    assert half.remaining_s is None
+    now[0] += 30
+    half.take(Progress("network", 5, 10))
+    assert half.remaining_s == pytest.approx(45)
+
+
+def test_a_voxel_size_given_by_hand_holds_for_its_volume(tmp_path: Path) -> None:
+    session = Session()
+    a, b = tmp_path / "a", tmp_path / "b"
+    session.add([a, b])
+    session.change(a, voxel_size_um_zyx=(3.0, 1.0, 1.0))
+    assert session.run_settings(a).data.voxel_size_um_zyx == (3.0, 1.0, 1.0)
+    assert session.run_settings(b) == session.form.run
+    session.change_all(voxel_size_um_zyx=(1.0, 1.0, 1.0))
+    assert session.run_settings(b).data.voxel_size_um_zyx == (1.0, 1.0, 1.0)

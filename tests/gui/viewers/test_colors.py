@@ -67,6 +67,17 @@ def test_colors_by_value_run_from_the_smallest_to_the_largest() -> None:
     assert pixels[4] == pixels[5] == 0xFF808080
 
 
+def test_cells_left_out_have_no_color() -> None:
+    labels = np.array([0, 3, 4, 900, 70_000], np.uint32)
+    for colors in (LabelColors(), colors_by_value({3: 1.0, 4: 2.0, 900: 3.0}, "viridis")):
+        only = colors.only(np.array([3, 900]))
+        drawn = only.table[only.index(labels)] != 0
+        assert drawn.tolist() == [False, True, False, True, False]
+        assert colors.table[colors.index(labels[1:2])] == only.table[only.index(labels[1:2])]
+        assert not colors.only(np.zeros(0, np.int64)).index(labels).any()
+        np.testing.assert_array_equal(only.only(None).index(labels), colors.index(labels))
+
+
 def test_colors_by_value_of_no_cells() -> None:
     assert colors_by_value({}, "magma").index(np.array([0, 1])).tolist() == [0, 1]
 

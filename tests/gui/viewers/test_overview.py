@@ -58,6 +58,26 @@ def test_intensities_are_averaged_in_the_plane(
     assert made.badge == "shown at 1/2"
 
 
+def test_an_overview_is_read_from_the_level_of_a_pyramid_that_gives_it(
+    layers: list[Layer], image: npt.NDArray[Any]
+) -> None:
+    class Unread:
+        shape, dtype, ndim = image.shape, image.dtype, 3
+
+        def __getitem__(self, key: tuple[slice, ...]) -> npt.NDArray[Any]:
+            raise AssertionError("the finest level is not wanted")
+
+    half = image[1::2].reshape(10, 20, 2, 30, 2).mean(axis=(2, 4))
+    level = Layer("image", "Image", "image", half, (4.0, 2.0, 1.0))
+    layer = Layer("image", "Image", "image", Unread(), (2.0, 1.0, 0.5), coarser=(level,))
+    made = build_overview(layer, 0, step_zyx=(2, 4, 4), stale=lambda: False)
+    assert made is not None
+    assert made.layer is layer
+    assert made.step_zyx == (2, 4, 4)
+    expected = half.reshape(10, 10, 2, 15, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(made.data, expected, rtol=1e-6)
+
+
 def test_labels_keep_their_ids(layers: list[Layer]) -> None:
     made = build_overview(layers[2], 0, step_zyx=(1, 3, 3), stale=lambda: False)
     assert made is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,58 @@ def test_a_slow_reading_is_given_up_for_a_newer_one(image: npt.NDArray[Any]) -> 
     reader.seconds[layer, "xz"] = deque([10.0], maxlen=2)
     with pytest.raises(Abandoned):
         reader.read(request_of(layer, "xz"), lambda: True)
+
+
+def pyramid(image: npt.NDArray[Any]) -> Layer:
+    """The image with a level of half its size across Y and X, and one across all."""
+    flat = image.reshape(20, 20, 2, 30, 2).mean(axis=(2, 4))
+    small = flat.reshape(10, 2, 10, 2, 15, 2).mean(axis=(1, 3, 5))
+    levels = (
+        Layer("image", "Image", "image", flat, (2.0, 2.0, 1.0)),
+        Layer("image", "Image", "image", small, (4.0, 4.0, 2.0)),
+    )
+    return Layer("image", "Image", "image", image, (2.0, 1.0, 0.5), coarser=levels)
+
+
+@pytest.mark.parametrize(
+    ("plane", "px_um", "level"),
+    [
+        ("xy", 0.9, 0),
+        ("xy", 2.0, 1),
+        ("xy", 4.0, 2),
+        ("xz", 2.0, 1),
+        ("yz", 1.9, 0),
+        ("yz", 5.0, 2),
+    ],
+)
+def test_the_level_of_a_pyramid_goes_by_pane_and_zoom(
+    image: npt.NDArray[Any], plane: Plane, px_um: float, level: int
+) -> None:
+    layer = pyramid(image)
+    viewport = Viewport((-1000.0, -1000.0), (1000.0, 1000.0), px_um=px_um)
+    request = request_of(layer, plane, viewport=viewport)
+    assert request.layer is (layer, *layer.coarser)[level]
+    top, left, height, width = request.rect_um
+    axes = {"xy": (40, 30), "xz": (40, 30), "yz": (40, 40)}[plane]
+    assert (top, left) == (0, 0)
+    assert height == pytest.approx(axes[0], abs=px_um)
+    assert width == pytest.approx(axes[1], abs=px_um)
+
+
+def test_a_coarse_level_shows_the_same_place(image: npt.NDArray[Any]) -> None:
+    layer = pyramid(image)
+    viewport = Viewport((-1000.0, -1000.0), (1000.0, 1000.0), px_um=2.0)
+    flat = VoxelReader().read(request_of(layer, "xy", viewport=viewport), lambda: False)
+    alone = VoxelReader().read(
+        request_of(replace(layer, coarser=()), "xy", viewport=viewport), lambda: False
+    )
+    np.testing.assert_allclose(flat, alone, rtol=1e-6)
+
+
+def test_a_projection_is_that_of_the_finest_level(image: npt.NDArray[Any]) -> None:
+    layer = pyramid(image)
+    viewport = Viewport((-1000.0, -1000.0), (1000.0, 1000.0), px_um=4.0)
+    assert request_of(layer, "xy", viewport=viewport, slab=5).layer is layer
 
 
 class Counted:
