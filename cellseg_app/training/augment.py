@@ -14,6 +14,9 @@ from cellseg_app.training.samples import Sample
 Floats = npt.NDArray[np.float32]
 _FOREGROUND_SHARE = 0.7
 _ZOOM = (0.75, 1.33)
+# One nearly empty volume, whose scale is that of its noise, would otherwise ruin the running
+# statistics of batch normalization for hundreds of steps.
+_BOUNDS = (-2.0, 20.0)
 
 
 def draw_patch(sample: Sample, edge: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -39,6 +42,7 @@ def draw_patch(sample: Sample, edge: int, rng: np.random.Generator) -> tuple[Flo
     z, y, x = (int(c - s // 2) for c, s in zip(_draw_centre(sample, rng), shape, strict=True))
     image = read_reflected(sample.image, (z, y, x), shape).astype(np.float32)
     target = read_reflected(sample.target, (z, y, x), shape).astype(np.float32) / 255
+    image = np.clip(image, *_BOUNDS)
     pair = _resize(np.stack([image, target]), (edge, edge, edge))
     pair = _turn(pair, rng)
     return _spoil(pair[0], rng), np.ascontiguousarray(pair[1])
