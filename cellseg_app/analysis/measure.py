@@ -105,6 +105,10 @@ def measure_cells(
         Of the image; the standard deviation is that of the voxels (divided by n).
     mean_probability
         Of the probability map.
+    uncertainty
+        Twice what its largest probability lacks to 1, at most 1: 0 where the network is certain
+        of the cell's surest voxel, 1 where it is undecided there. It tells cells that may be
+        none, whatever the map's shape; it does not tell how sure the outline is.
     touches_border
         Whether a voxel lies on a face of the volume; axes of one voxel have none.
 
@@ -128,7 +132,7 @@ def measure_cells(
     plan = BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel)
     blocks = [b for b in plan.map(shape, work, stage="Measuring cells") if b is not None]
     sums = _join(blocks, sources, surface=chosen.surface)
-    cells = _table(sums, shape, spacing_um_zyx)
+    cells = _table(sums, shape, spacing_um_zyx, uncertainty=chosen.uncertainty)
     return CellTable(cells, _summary(sums.moments, shape, spacing_um_zyx))
 
 
@@ -186,7 +190,9 @@ def _join(blocks: list[_BlockSums], sources: _Sources, *, surface: bool) -> _Blo
     )
 
 
-def _table(sums: _BlockSums, shape: ShapeZYX, spacing: SpacingZYX | None) -> pd.DataFrame:
+def _table(
+    sums: _BlockSums, shape: ShapeZYX, spacing: SpacingZYX | None, *, uncertainty: bool
+) -> pd.DataFrame:
     moments = sums.moments
     n_voxels = moments.sums[:, 0]
     columns: dict[str, npt.NDArray[Any]] = {"label": moments.ids, "n_voxels": n_voxels}
@@ -198,6 +204,8 @@ def _table(sums: _BlockSums, shape: ShapeZYX, spacing: SpacingZYX | None) -> pd.
         columns |= _intensity_columns(sums.intensity, n_voxels)
     if sums.probability is not None:
         columns["mean_probability"] = sums.probability.total / n_voxels
+        if uncertainty:
+            columns["uncertainty"] = np.clip(2 * (1 - sums.probability.most), 0, 1)
     faces = np.asarray(shape) > 1
     touches = (moments.low == 0) | (moments.high == np.asarray(shape))
     columns["touches_border"] = (touches & faces).any(axis=1)

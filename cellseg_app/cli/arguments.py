@@ -70,6 +70,7 @@ CELL_FLAGS: Final = (
     Flag("--no-stats", "statistics.enabled", constant=False),
     Flag("--no-surface", "statistics.surface", constant=False),
     Flag("--no-intensity", "statistics.intensity", constant=False),
+    Flag("--no-uncertainty", "statistics.uncertainty", constant=False),
     Flag("--format", "output.format", str, "tif|zarr"),
     Flag("--no-probability", "output.save_probability", constant=False),
     Flag("--label-type", "output.label_dtype", str, "uint32|uint16"),

@@ -208,6 +208,9 @@ class StatisticsSettings(Section):
         True, "Surface", "Surface area and the sphericity that follows from it."
     )
     intensity: bool = setting(True, "Intensity", "Mean, minimum, maximum and spread of intensity.")
+    uncertainty: bool = setting(
+        True, "Uncertainty", "How unsure the network is of each cell, from 0 to 1."
+    )
 
 
 class OutputSettings(Section):

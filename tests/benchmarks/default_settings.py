@@ -20,6 +20,7 @@ from cellseg_app.analysis.instances import segment_instances
 from cellseg_app.core.settings import InstanceSettings
 from cellseg_app.inference.weights import LoadedNetwork, load_network
 from cellseg_app.training.evaluation import Activation, predictor
+from cellseg_app.training.network_input import NetworkInput
 from cellseg_app.training.samples import Sample, list_samples, read_sample
 
 THRESHOLDS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
@@ -34,8 +35,8 @@ ACTIVATIONS: dict[str, Activation] = {
 def predict(network: LoadedNetwork, sample: Sample) -> npt.NDArray[np.float32]:
     """The first class, (Z, Y, X), over a sample."""
     activation = ACTIVATIONS[network.card.output.activation]
-    run = predictor(network.module, activation=activation, fast=False)
-    return run(sample.image.astype(np.float32))
+    seen_as = NetworkInput(network.card.normalization, network.card.input_axes)
+    return predictor(network.module, activation=activation, fast=False, seen_as=seen_as)(sample)
 
 
 def quality(

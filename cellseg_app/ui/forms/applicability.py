@@ -152,6 +152,7 @@ _RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("threshold", "remove_large_voxels"): _remove_large,
     ("statistics", "surface"): _statistic,
     ("statistics", "intensity"): _statistic,
+    ("statistics", "uncertainty"): _statistic,
     **{
         ("instances", name): _option(name)
         for name in dict.fromkeys(n for options in METHOD_OPTIONS.values() for n in options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from skimage.measure import regionprops_table
 from cellseg_app.analysis.measure import measure_cells
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import StatisticsSettings
-from tests.synthetic_cells import touching_ellipsoids
+from tests.synthetic_cells import foreground_map, peaked_map, touching_ellipsoids
 
 REFERENCE = Path(__file__).parents[2] / "data" / "reference"
 SPACINGS = [(1.0, 1.0, 1.0), (2.5, 1.0, 1.0), (2.0, 0.8, 0.8)]
@@ -140,6 +141,39 @@ def test_an_axis_of_one_voxel_is_no_border() -> None:
     labels[0, 3:5, 3:5] = 1
     labels[0, 0, 7] = 2
     assert list(measure_cells(labels).cells["touches_border"]) == [False, True]
+
+
+@pytest.mark.parametrize("kind", [peaked_map, foreground_map])
+@pytest.mark.parametrize("block", [(30, 34, 50), (7, 34, 50), (16, 16, 16)])
+def test_clear_cells_are_certain_and_faint_ones_are_not(
+    kind: Callable[..., Any], block: tuple[int, int, int]
+) -> None:
+    labels = np.zeros((30, 34, 50), np.uint32)
+    grid = np.indices(labels.shape)
+    for label, x in enumerate((9, 25, 41), start=1):
+        centre = np.reshape((15, 17, x), (3, 1, 1, 1))
+        labels[((grid - centre) ** 2).sum(0) < 6.5**2] = label
+    clear = kind(labels, noise=0.0).astype(np.float32)
+    # The third cell stands out less than half as much, the second hardly at all.
+    probability = np.where(labels == 2, 0.45 + 0.08 * clear, clear)
+    probability = np.where(labels == 3, 0.3 + 0.4 * clear, probability)
+    cells = measure_cells(labels, probability=probability, block_zyx=block, workers=2).cells
+    certain, undecided, doubtful = cells["uncertainty"]
+    assert certain < 0.25
+    assert undecided > 0.9
+    assert certain + 0.2 < doubtful < undecided
+    whole = measure_cells(labels, probability=probability, block_zyx=labels.shape).cells
+    np.testing.assert_array_equal(cells["uncertainty"], whole["uncertainty"])
+    assert cells["uncertainty"].between(0, 1).all()
+
+
+def test_uncertainty_is_left_out_where_it_is_not_wanted_or_not_known() -> None:
+    labels = np.ones((3, 3, 3), np.uint32)
+    unwanted = StatisticsSettings(uncertainty=False)
+    half = np.full((3, 3, 3), 0.5, np.float16)
+    assert "uncertainty" not in measure_cells(labels).cells
+    assert "uncertainty" not in measure_cells(labels, probability=half, settings=unwanted).cells
+    assert measure_cells(labels, probability=half).cells["uncertainty"][0] == 1
 
 
 def test_without_cells_the_table_is_empty_and_has_all_columns() -> None:

@@ -216,6 +216,25 @@ def test_flip_averaging_cancels_a_one_sided_network(image: np.ndarray) -> None:
     np.testing.assert_allclose(both, expected, atol=1e-5)
 
 
+def test_flip_averaging_gives_the_mirrored_answer_for_a_mirrored_volume() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Conv3d(1, 1, 3, padding=1).eval()
+    window = np.random.default_rng(3).random((16, 16, 16)).astype(np.float32)
+
+    def answer(volume: np.ndarray, *, averaged: bool) -> np.ndarray:
+        predictor = WindowPredictor(
+            network, _card(), UNSCALED, "cpu", "float32", flip_averaging=averaged
+        )
+        return predictor(np.ascontiguousarray(volume)[None]).numpy()[0, 0]
+
+    for axes in [(0,), (1,), (2,), (0, 1, 2)]:
+        mirrored = np.flip(window, axes)
+        averaged = np.flip(answer(mirrored, averaged=True), axes)
+        np.testing.assert_allclose(averaged, answer(window, averaged=True), atol=1e-5)
+        plain = np.flip(answer(mirrored, averaged=False), axes)
+        assert np.abs(plain - answer(window, averaged=False)).max() > 0.01
+
+
 def test_spill_folder_is_left_empty(image: np.ndarray, tmp_path: Path) -> None:
     grid = window_grid(image.shape, 16, 0.25)
     stage = StageProgress(None, "network", grid.n_windows)
