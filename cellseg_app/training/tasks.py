@@ -29,6 +29,10 @@ from cellseg_app.training.settings import TrainingSettings, use_bfloat16
 
 _ORDERING_SAMPLES = 6
 
+# Share of the steps from which on the statistics of batch normalization stay as they are.
+_SETTLED_FROM = 0.4
+_STATISTICS_MOMENTUM = 0.02
+
 
 @dataclass(frozen=True)
 class Score:
@@ -76,7 +80,18 @@ class SupervisedTask:
         network.load_state_dict(state)
 
     def before(self, network: nn.Module, step: int) -> None:
-        """See `Task`; everything learns."""
+        """See `Task`; everything learns, but batch normalization settles early.
+
+        A few patches a batch differ far more in brightness than what a network meets later, and
+        one that leans on the statistics of its batch does worse the moment it has to use the
+        running ones: it must learn with the latter.
+        """
+        started = self._settings.start_weights is not None
+        settled = started or step >= _SETTLED_FROM * self._settings.steps
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm3d):
+                module.momentum = _STATISTICS_MOMENTUM
+                module.train(not settled)
 
     def loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """See `Task`."""

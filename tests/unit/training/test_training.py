@@ -184,3 +184,31 @@ def test_peaks_of_a_perfect_map_give_back_the_objects() -> None:
     sample = _two_phase_volume(0)
     found = split_at_peaks(sample.target / np.float32(255))
     assert count_matches(found, sample.labels, minimum_iou=0.8) == (3, 3, 3)
+
+
+def test_batch_statistics_settle_before_the_end_and_at_once_when_training_goes_on(
+    samples: Path, tmp_path: Path
+) -> None:
+    """A network must learn with the statistics it will be used with."""
+    width = {"f_maps": 2, "num_levels": 2}
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def train(steps: int, start: Path | None, folder: str) -> dict[str, torch.Tensor]:
+        settings = _settings(
+            samples,
+            architecture="TRAILMAP_MS",
+            options=width,
+            steps=steps,
+            start_weights=start,
+            average_decay=0.0,
+        )
+        weights = train_supervised(settings, tmp_path / folder).weights
+        seen.append({k: v for k, v in weights.items() if "running" in k})
+        return weights
+
+    first = train(4, None, "fresh")
+    torch.save(first, tmp_path / "start.pth")
+    train(3, tmp_path / "start.pth", "continued")
+    fresh = build_network("TRAILMAP_MS", width).state_dict()
+    assert any(not torch.equal(value, fresh[key]) for key, value in seen[0].items())
+    assert all(torch.equal(value, seen[0][key]) for key, value in seen[1].items())
