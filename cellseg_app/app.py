@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     window = make_window(app)
     window.show()
     splash.finish(window)
-    window.runs.offer_resume()
+    window.unfinished.offer()
     if arguments.paths:
         window.open_paths(arguments.paths)
     QTimer.singleShot(0, window.load_engine)

@@ -29,7 +29,7 @@ class DockInfo:
 DOCKS: Final = (
     DockInfo("queue", "Volumes", _LEFT, 215),
     DockInfo("layers", "Layers", _LEFT, 215),
-    DockInfo("form", "Settings", _RIGHT, 318),
+    DockInfo("form", "Settings", _RIGHT, 332),
     DockInfo("progress", "Progress", _BOTTOM, 215),
     DockInfo("table", "Cells", _BOTTOM, 215, "progress"),
     DockInfo("plots", "Plots", _BOTTOM, 215, "progress"),

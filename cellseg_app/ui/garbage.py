@@ -21,7 +21,6 @@ class GuiThreadGarbage(QObject):
         super().__init__(parent)
         self._thresholds = gc.get_threshold()
         gc.disable()
-        # Going through all that a loading engine makes would stop the window for a moment.
         self._oldest = 1
         self._timer = QTimer(self)
         self._timer.setInterval(_INTERVAL_MS)
@@ -35,10 +34,15 @@ class GuiThreadGarbage(QObject):
         if due:
             gc.collect(max(due))
 
+    def wait(self) -> None:
+        """Collect nothing while the engine loads: going through all that it makes takes long."""
+        self._timer.stop()
+
     def settle(self) -> None:
         """Leave what is loaded by now out of every later collection; it is hardly ever garbage."""
         gc.freeze()
         self._oldest = 2
+        self._timer.start()
 
     def stop(self) -> None:
         """Give the work back to the automatic collector."""

@@ -23,6 +23,7 @@ from cellseg_app.ui.controllers.results import ResultsController
 from cellseg_app.ui.controllers.runs import RunController
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.controllers.tuning import TuningController
+from cellseg_app.ui.controllers.unfinished import UnfinishedController
 from cellseg_app.ui.controllers.volumes import VolumesController
 from cellseg_app.ui.desk import Desk, Lanes
 from cellseg_app.ui.docks import make_docks, reset_layout, restore_layout, saved_layout
@@ -125,6 +126,7 @@ class MainWindow(QMainWindow):
         self.runs = RunController(desk, self.scene, self.progress)
         self.results = ResultsController(desk, self.scene, table=self.table, plots=self.plots)
         self.exports = ExportController(desk, self.scene, self.tuning, parent=self)
+        self.unfinished = UnfinishedController(desk, self.runs)
         self.help = HelpController(desk, parent=self)
         self.records = RecordsController(desk, self.volumes, self.form_control, parent=self)
 
@@ -188,8 +190,11 @@ class MainWindow(QMainWindow):
 
     def load_engine(self) -> None:
         """Load the engine in the background."""
-        handle = self.desk.lanes.engine.submit("Loading the engine", warming_up())
+        engine = self.desk.lanes.engine
+        handle = engine.submit("Loading the engine", warming_up(), is_loading=True)
         handle.finished.connect(self._on_engine_ready)
+        self._garbage.wait()
+        handle.ended.connect(self._garbage.settle)
 
     def show_crash(self, crash: Crash | None) -> None:
         """Open the report dialog; the program goes on."""
@@ -199,7 +204,6 @@ class MainWindow(QMainWindow):
 
     def _on_engine_ready(self, ready: EngineReady) -> None:
         self.form_control.set_engine(ready)
-        self._garbage.settle()
         _log.info("The engine is loaded: %s", ", ".join(d.title for d in ready.devices))
 
     def _on_volume_shown(self, _reading: VolumeReading) -> None:

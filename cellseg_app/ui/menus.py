@@ -62,3 +62,5 @@ def fill_toolbar(window: QMainWindow, actions: Mapping[str, QAction]) -> None:
             bar.addSeparator()
         else:
             bar.addAction(actions[key])
+            # Qt leaves toolbars out of the way of Tab.
+            bar.widgetForAction(actions[key]).setFocusPolicy(Qt.FocusPolicy.TabFocus)

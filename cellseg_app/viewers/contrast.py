@@ -8,7 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPolygonF
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QLabeledDoubleRangeSlider, QLabeledSlider
 
 from cellseg_app.viewers.overview import Statistics
@@ -87,22 +97,21 @@ class ContrastEditor(QWidget):
         self.auto.setText("Auto")
         self.auto.setToolTip("Choose the limits so that most of the image is seen well")
         self.auto.setAccessibleName("Auto contrast")
+        self.auto.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.full = QToolButton(self)
         self.full.setText("Full")
         self.full.setToolTip("From the smallest to the largest intensity")
         self.full.setAccessibleName("Full contrast range")
+        self.full.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.gamma = _gamma_slider(self)
-        row = QHBoxLayout()
         gamma_label = QLabel("Gamma", self)
         gamma_label.setBuddy(self.gamma)
-        for widget in (self.auto, self.full, gamma_label):
-            row.addWidget(widget)
-        row.addWidget(self.gamma, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.bars)
         column.addWidget(self.slider)
-        column.addLayout(row)
+        column.addLayout(_row(self.auto, self.full))
+        column.addLayout(_row(gamma_label, self.gamma))
         self.slider.valueChanged.connect(self._on_slid)
         self.gamma.valueChanged.connect(self._on_gamma)
         self.auto.clicked.connect(self._on_auto)
@@ -155,6 +164,7 @@ def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
     slider.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.LabelIsValue)
     slider.setAccessibleName("Contrast limits")
     slider.setToolTip("Intensities drawn darkest and brightest")
+    _name_parts(slider, "Contrast limits")
     return slider
 
 
@@ -164,7 +174,24 @@ def _gamma_slider(parent: QWidget) -> QLabeledSlider:
     slider.setValue(100)
     slider.setAccessibleName("Gamma in percent")
     slider.setToolTip("Gamma in percent: below 100 lifts the dark parts")
+    _name_parts(slider, "Gamma in percent")
     return slider
+
+
+def _name_parts(slider: QWidget, name: str) -> None:
+    """Tell a screen reader what the groove and the numbers of a compound slider are."""
+    for part in slider.findChildren(QWidget):
+        if isinstance(part, (QAbstractSlider, QAbstractSpinBox, QLineEdit)):
+            part.setAccessibleName(name)
+            part.setToolTip(slider.toolTip())
+            part.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget, 0 if isinstance(widget, QLabel) else 1)
+    return row
 
 
 def _decimals(span: float) -> int:

@@ -56,11 +56,11 @@ class _Worker(QObject):
         self._is_humble = False
 
     @Slot(object)
-    def run(self, job: tuple[int, str, Work, CancelToken]) -> None:
-        if not self._is_humble:
+    def run(self, job: tuple[int, str, Work, CancelToken, bool]) -> None:
+        generation, title, work, token, is_loading = job
+        if not self._is_humble and not is_loading:
             self._is_humble = True
             _step_behind_the_window()
-        generation, title, work, token = job
         perform(title, work, generation=generation, token=token, send=self.said.emit)
 
 
@@ -101,13 +101,17 @@ class Lane(QObject):
         """Whether a job runs or waits."""
         return bool(self._handles)
 
-    def submit(self, title: str, work: Work) -> JobHandle:
-        """Queue work; its handle tells how it goes."""
+    def submit(self, title: str, work: Work, *, is_loading: bool = False) -> JobHandle:
+        """Queue work; its handle tells how it goes.
+
+        Work that `is_loading` libraries holds Python's lock for long: it must not step behind the
+        window with it, or whoever gets the processor instead keeps the window waiting.
+        """
         self._generation += 1
         handle = JobHandle(self._generation, title, self)
         was_busy = self.busy
         self._handles[handle.generation] = handle
-        self._requested.emit((handle.generation, title, work, handle.token))
+        self._requested.emit((handle.generation, title, work, handle.token, is_loading))
         if not was_busy:
             self.busy_changed.emit(True)
         return handle

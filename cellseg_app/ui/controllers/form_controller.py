@@ -188,10 +188,10 @@ class FormController(QObject):
 
     def _default_title(self, network: str) -> str:
         try:
-            path = find_weights(network)
+            find_weights(network)
         except UserError:
             return "None installed: choose a file"
-        return f"Bundled ({path.stem})"
+        return "Bundled"
 
     def _list_devices(self, devices: tuple[tuple[str, str], ...]) -> None:
         editor = self._form.editor("run", "inference", "device")

@@ -16,12 +16,11 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import QueueItem
 from cellseg_app.state.unfinished import (
-    UnfinishedBatch,
     forget_batch,
     note_batch,
-    read_batch,
     unfinished_path,
 )
+from cellseg_app.ui.controllers.run_texts import outcome, settings_sentence, volumes_text
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.panels.message_bar import Offer
@@ -116,29 +115,7 @@ class RunController(QObject):
         if sources is None:
             sources = [item.path for item in session.items if item.runnable]
         if sources and not self.is_running:
-            self._run(list(sources), self.output_folder(sources), session.form.run)
-
-    def resume(self, batch: UnfinishedBatch) -> None:
-        """Go on with a batch of an earlier start of the program."""
-        session = self._desk.session
-        sources = [path for path in batch.paths if path.exists()]
-        session.add(sources)
-        for source, size in batch.voxel_sizes_um_zyx.items():
-            session.change(Path(source), voxel_size_um_zyx=size)
-        session.current = session.current or sources[0]
-        self._run(sources, Path(batch.output_folder), batch.settings)
-
-    def offer_resume(self) -> None:
-        """Offer to go on with a batch that did not end."""
-        batch = read_batch(unfinished_path())
-        if batch is None:
-            return
-        self._desk.messages.tell(
-            f"A run of {_volumes(len(batch.sources))} did not end "
-            f"(results in {batch.output_folder}).",
-            Offer("Resume", lambda: self.resume(batch)),
-            Offer("Forget it", lambda: forget_batch(unfinished_path())),
-        )
+            self.run(sources, self.output_folder(sources), session.form.run)
 
     def retry_failed(self) -> None:
         """Run the volumes that failed or were cancelled."""
@@ -160,7 +137,7 @@ class RunController(QObject):
         if not records or self.is_running:
             return
         handle = self._begin(
-            f"Applying to {_volumes(len(records))}",
+            f"Applying to {volumes_text(len(records))}",
             resegmenting(records, self._desk.session.form.run),
             total=len(records),
         )
@@ -176,7 +153,8 @@ class RunController(QObject):
 
     # ---- What the engine says ----
 
-    def _run(self, sources: list[Path], folder: Path, settings: RunSettings) -> None:
+    def run(self, sources: Sequence[Path], folder: Path, settings: RunSettings) -> None:
+        """Run volumes with other settings than those of the form, results going to a folder."""
         sizes = {}
         for item in [self._desk.session.item(path) for path in sources]:
             if item is not None:
@@ -190,7 +168,7 @@ class RunController(QObject):
             settings=settings,
             voxel_sizes_um_zyx=sizes,
         )
-        _log.info("Settings: %s", settings.model_dump_json())
+        _log.info(settings_sentence(settings))
         work = running_batch(
             self._desk.shelf,
             sources,
@@ -198,7 +176,7 @@ class RunController(QObject):
             settings=settings,
             voxel_sizes_um_zyx=sizes,
         )
-        handle = self._begin(f"Running {_volumes(len(sources))}", work, total=len(sources))
+        handle = self._begin(f"Running {volumes_text(len(sources))}", work, total=len(sources))
         handle.happened.connect(self._on_batch_event)
         handle.finished.connect(self._on_batch_done)
         handle.ended.connect(self._on_run_ended)
@@ -277,31 +255,21 @@ class RunController(QObject):
         self._running = None
         self._share.end_volume()
         self._show_share()
-        if event.failure is not None:
-            failure = event.failure
-            text = f"{failure.problem} {failure.remedy}".strip()
-            session.change(event.source, state="failed", text=text, bug=failure.bug, progress=None)
-            return
-        n_cells = None if event.result is None else event.result.n_cells
-        text = "Done" if n_cells is None else f"{n_cells:,} cells"
-        session.change(
-            event.source,
-            state="done",
-            text=text,
-            record=event.record,
-            n_cells=n_cells,
-            progress=None,
-        )
-        self.volume_done.emit(event.source, event.record)
+        session.change(event.source, **outcome(event))
+        if event.failure is None:
+            self.volume_done.emit(event.source, event.record)
 
     def _on_batch_done(self, result: BatchResult) -> None:
         total = len(result.records) + len(result.failures)
-        said = f"{len(result.records)} of {_volumes(total)} done."
+        said = f"{len(result.records)} of {volumes_text(total)} done."
         if result.failures:
             self._desk.messages.tell(
-                f"{said} {_volumes(len(result.failures))} failed; the list says why.",
+                f"{said} {volumes_text(len(result.failures))} failed; the list says why.",
                 Offer("Run failed ones again", self.retry_failed),
             )
+        elif total > 1 and self._desk.session.form.display.show_results:
+            compare = self._desk.actions["compare"]
+            self._desk.messages.tell(said, Offer("Show results side by side", compare.trigger))
         self._panel.end(said)
         self.batch_done.emit()
 
@@ -320,9 +288,5 @@ class RunController(QObject):
     def _on_applied(self, failures: list[RunFailure]) -> None:
         for failure in failures:
             self._desk.warn(UserError(failure.problem, failure.remedy, path=failure.source))
-        self._panel.end(f"Applied to {self._share.done} of {_volumes(self._share.total)}.")
+        self._panel.end(f"Applied to {self._share.done} of {volumes_text(self._share.total)}.")
         self.batch_done.emit()
-
-
-def _volumes(n: int) -> str:
-    return f"{n:,} volume" if n == 1 else f"{n:,} volumes"

@@ -49,8 +49,9 @@ class SceneController(QObject):
             return self.preview.map
         return None if self.result is None else self.result.map
 
-    def clear(self) -> None:
-        """Show nothing."""
+    def clear(self, reason: str = "") -> None:
+        """Show nothing, and say why if it is not because nothing is open."""
+        self.viewer.ortho.set_empty_message(reason)
         self.reading = self.result = self.preview = self._all_labels = None
         self._layers = {}
         self._show()
@@ -61,6 +62,7 @@ class SceneController(QObject):
         self.reading, self.result, self.preview, self._all_labels = reading, None, None, None
         self.viewer.set_preview_box(None)
         self.viewer.highlight(None)
+        self.viewer.ortho.set_empty_message(reading.info.problem)
         self._layers = {}
         volume = reading.volume
         if volume is not None:

@@ -204,10 +204,10 @@ class VolumesController(QObject):
         return "form" if in_form else "file"
 
     def _on_unreadable(self, path: Path, error: UserError) -> None:
-        self._strip.hide()
-        self._scene.clear()
-        self._desk.cells.set_table(None)
         text = f"{error.problem} {error.remedy}".strip()
+        self._strip.hide()
+        self._scene.clear(f"{path.name} cannot be shown. {text}")
+        self._desk.cells.set_table(None)
         self._desk.session.change(path, state="refused", text=text)
         self._desk.warn(error)
 

@@ -194,7 +194,8 @@ def _size_box(axis: str) -> QDoubleSpinBox:
 
 def _picture_label(name: str) -> QLabel:
     label = QLabel()
-    label.setFixedSize(_PICTURE_EDGE, _PICTURE_EDGE)
+    # As wide as its picture: the words beside it need the room.
+    label.setFixedHeight(_PICTURE_EDGE)
     label.setAlignment(Qt.AlignmentFlag.AlignCenter)
     label.setToolTip(f"Middle {name} slice")
     label.setAccessibleName(f"Middle {name} slice")

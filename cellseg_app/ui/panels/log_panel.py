@@ -60,6 +60,8 @@ class LogPanel(QWidget):
             "its results."
         )
         self.text.setAccessibleName("Log")
+        self.text.setToolTip("What the program did, newest at the bottom")
+        self.text.setTabChangesFocus(True)
         buttons = QHBoxLayout()
         buttons.addStretch(1)
         for title, tip, slot in (

@@ -76,6 +76,8 @@ class TablePanel(Panel):
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
         view.setWordWrap(False)
+        # Arrows move within the table; Tab must get out of it.
+        view.setTabKeyNavigation(False)
         view.setAccessibleName("Cells")
         view.setToolTip("One row per cell; click one to see it, a heading to sort")
         view.selectionModel().currentRowChanged.connect(self._on_q_row)

@@ -33,6 +33,7 @@ class OrthoView(QWidget):
     def __init__(self, state: ViewState, reader: SliceReader, *, parent: QWidget) -> None:
         super().__init__(parent)
         self._state = state
+        self._empty = _EMPTY
         self._layers: tuple[Layer, ...] = ()
         self.panes: dict[Plane, SlicePane] = {p: SlicePane(p, p, self) for p in _PLANES}
         self.space = SpacePane(state, self)
@@ -54,7 +55,14 @@ class OrthoView(QWidget):
         self.linked.set_layers(dict.fromkeys(self.panes, self._layers), scale)
         self.space.set_layers(self._layers)
         if not self._layers:
-            self.panes["xy"].message = _EMPTY
+            self.panes["xy"].message = self._empty
+
+    def set_empty_message(self, sentence: str) -> None:
+        """Say why there is nothing to see; "" for what to do about it."""
+        self._empty = sentence or _EMPTY
+        if not self._layers:
+            self.panes["xy"].message = self._empty
+            self.panes["xy"].update()
 
     def set_overview(self, overview: Overview) -> None:
         """Show a layer in 3D."""

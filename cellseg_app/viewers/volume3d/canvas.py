@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from PySide6.QtCore import QTimer
@@ -15,11 +16,20 @@ _REST: Final = 2.0
 _QUICK_S: Final = 0.02
 
 
+# After the last move of the mouse, until the picture is drawn in full quality.
+_STILL_MS: Final = 350
+
+
+def _ignore(_: bool) -> None:
+    return
+
+
 class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no types
     """Draws at once where a graphics card does it, else with pauses.
 
     Without a card one picture may take a second, and every change of crosshair or contrast asks
-    for a new one: slices would wait for pictures that nobody sees.
+    for a new one: slices would wait for pictures that nobody sees. While the user turns the volume
+    it is drawn coarsely: `on_motion` is called when that begins and ends.
     """
 
     # Asked for while the base class is still being made.
@@ -32,7 +42,14 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
         self._rest = QTimer(singleShot=True)
         self._rest.timeout.connect(self._update_now)
         self._patient = patient
+        self._is_moving = False
+        self._still = QTimer(singleShot=True, interval=_STILL_MS)
+        self._still.timeout.connect(self._on_still)
+        self.on_motion: Callable[[bool], None] = _ignore
         self.freeze()
+        if patient:
+            self.events.mouse_move.connect(self._on_drag)
+            self.events.mouse_wheel.connect(self._on_moved)
 
     def update(self, node: object = None) -> None:
         """Ask for a new picture, soon."""
@@ -57,6 +74,22 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
     def stop(self) -> None:
         """Draw no more."""
         self._rest.stop()
+        self._still.stop()
+
+    def _on_drag(self, event: Any) -> None:  # noqa: ANN401
+        if event.is_dragging:
+            self._on_moved(event)
+
+    def _on_moved(self, _event: object) -> None:
+        self._still.start()
+        if not self._is_moving:
+            self._is_moving = True
+            self.on_motion(True)
+
+    def _on_still(self) -> None:
+        self._is_moving = False
+        self.on_motion(False)
+        self.update()
 
     def _update_now(self) -> None:
         super().update()

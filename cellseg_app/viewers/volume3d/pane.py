@@ -96,6 +96,7 @@ class SpacePane(QWidget):
             if size is not None:
                 self.scene.set_size(size)
                 self._on_cursor(self._state.cursor_zyx)
+            self.scene.show_marks(size is not None)
         self._write_badge()
 
     def set_overview(self, overview: Overview) -> None:

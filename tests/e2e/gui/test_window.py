@@ -204,7 +204,7 @@ def test_closing_during_a_run_asks_cancels_and_is_offered_again(
     driver.until(lambda: not window.isVisible())
     assert all(not lane._thread.isRunning() for lane in window.desk.lanes.all)
     assert read_batch(unfinished_path()) is not None
-    window.runs.offer_resume()
+    window.unfinished.offer()
     assert "did not end" in window.desk.messages.texts()[-1]
 
 

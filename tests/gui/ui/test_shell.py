@@ -172,6 +172,20 @@ def test_widgets_in_cycles_are_freed_by_the_gui_thread(qapp: QApplication) -> No
     assert gc.isenabled()
 
 
+def test_nothing_is_collected_while_the_engine_loads(qtbot: QtBot) -> None:
+    parent = QObject()
+    garbage = GuiThreadGarbage(parent)
+    try:
+        garbage.wait()
+        assert not garbage._timer.isActive()
+        assert not gc.isenabled()
+        garbage.settle()
+        assert garbage._timer.isActive()
+    finally:
+        garbage.stop()
+        gc.unfreeze()
+
+
 def _contrast(one: str, other: str) -> float:
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
