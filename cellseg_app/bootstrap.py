@@ -13,7 +13,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Final
 
-from cellseg_app.paths import user_data_path
+from cellseg_app.paths import user_log_path
 
 _ENGINE_LIBRARIES: Final = {
     "linux": ("libc10.so", "libtorch_cpu.so", "libtorch_python.so"),
@@ -28,11 +28,20 @@ def prepare() -> None:
     """Make the process ready for Qt; safe to call twice."""
     _give_streams()
     os.environ["QT_API"] = "pyside6"
-    _start_log(user_data_path() / "logs")
+    _start_log(user_log_path())
     if sys.platform == "win32":
+        _introduce_to_windows()
         # torch 2.9 and later cannot load its libraries after Qt has loaded its own
         # (https://github.com/pytorch/pytorch/issues/166628).
         import torch  # noqa: F401
+
+
+def _introduce_to_windows() -> None:
+    if sys.platform == "win32":
+        # Both names stand in installer.iss: the setup asks to close us before it replaces files,
+        # and the task bar knows which icon our windows belong to.
+        ctypes.windll.kernel32.CreateMutexW(None, False, "CellSegMutex")
+        ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("CellSeg")
 
 
 def load_engine_libraries() -> None:
@@ -66,13 +75,20 @@ def _start_log(folder: Path) -> None:
         handler = RotatingFileHandler(
             folder / "cellseg.log", maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8"
         )
-        _faults = (folder / "faults.log").open("a", encoding="utf-8")
+        _faults = _open_faults(folder / "faults.log")
     except OSError:
         # A full or read-only disk must not keep the window from opening.
         return
     handler.setFormatter(logging.Formatter(_FORMAT))
     logger.addHandler(handler)
     faulthandler.enable(_faults)
+
+
+def _open_faults(path: Path) -> IO[str]:
+    # The crash handler can only append to an open file; what is old goes when the program starts.
+    if path.exists() and path.stat().st_size > _LOG_BYTES:
+        path.replace(path.with_name("faults.log.1"))
+    return path.open("a", encoding="utf-8")
 
 
 def finish() -> None:

@@ -32,3 +32,13 @@ def user_cache_path() -> Path:
     """Folder for what can be made again; `CELLSEG_CACHE` overrides it."""
     override = os.environ.get("CELLSEG_CACHE")
     return Path(override) if override else platformdirs.user_cache_path("CellSeg", appauthor=False)
+
+
+def user_log_path() -> Path:
+    """Folder for logs and crash dumps; inside `CELLSEG_DATA` where that is set."""
+    override = os.environ.get("CELLSEG_DATA")
+    return (
+        Path(override) / "logs"
+        if override
+        else platformdirs.user_log_path("CellSeg", appauthor=False)
+    )

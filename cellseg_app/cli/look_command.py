@@ -1,4 +1,4 @@
-"""`cellseg info`, `cellseg compare` and `cellseg methods`: they look and change nothing."""
+"""`cellseg info`, `compare`, `methods` and `devices`: they look and change nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEFAULT_TOLERANCE_VOXELS: Final = 5.0
 
 
 def add_look_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `info`, `compare` and `methods`."""
+    """Add `info`, `compare`, `methods` and `devices`."""
     info = commands.add_parser("info", help="axes, voxel size and type of a file")
     info.add_argument("files", nargs="+", type=Path, metavar="FILE")
     info.add_argument("--json", action="store_true")
@@ -48,6 +48,22 @@ def add_look_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     methods = commands.add_parser("methods", help="a methods paragraph for a paper")
     methods.add_argument("record", type=Path, help="run record (.json)")
     methods.set_defaults(func=_methods, json=False)
+
+    devices = commands.add_parser("devices", help="what networks can run on here")
+    devices.add_argument("--json", action="store_true")
+    devices.set_defaults(func=_devices)
+
+
+def _devices(arguments: argparse.Namespace) -> int:
+    from cellseg_app.inference.devices import available_devices, engine_origin
+
+    engine = engine_origin()
+    with display_for(as_json=arguments.json) as display:
+        text = f"torch {engine.version} in {engine.folder}"
+        display.event("engine", text, torch=engine.version, folder=str(engine.folder))
+        for device in available_devices():
+            display.event("result", f"{device.name}: {device.title}", device=device.name)
+    return 0
 
 
 def _info(arguments: argparse.Namespace) -> int:

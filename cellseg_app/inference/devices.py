@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -29,6 +30,19 @@ class DeviceInfo:
     name: str
     title: str
     memory_bytes: int
+
+
+@dataclass(frozen=True)
+class EngineOrigin:
+    """Which torch computes, and where it lies: a GPU pack replaces the one that came with us."""
+
+    version: str
+    folder: Path
+
+
+def engine_origin() -> EngineOrigin:
+    """Return which torch is loaded."""
+    return EngineOrigin(str(torch.__version__), Path(torch.__file__).parent)
 
 
 def available_devices() -> list[DeviceInfo]:

@@ -62,6 +62,8 @@ class UserSettings(Section):
     ----------
     geometry, layout
         Size and docks of the main window, as Qt saves them, in hexadecimal.
+    release_feed
+        Where "Check for updates" asks; empty for the address that the program was built with.
     """
 
     form: FormSettings = FormSettings()
@@ -69,6 +71,7 @@ class UserSettings(Section):
     theme: Theme = "system"
     geometry: str = ""
     layout: str = ""
+    release_feed: str = ""
 
     def with_recent(self, path: Path) -> UserSettings:
         """The settings with `path` first among the recent files."""

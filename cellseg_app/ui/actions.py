@@ -174,6 +174,11 @@ ACTIONS: Final = (
     ActionInfo("reset_layout", "Reset the layout", "Put every panel back to its place"),
     ActionInfo("shortcuts", "Keyboard shortcuts", "List every key", "F1"),
     ActionInfo("open_logs", "Show log folder", "Open the folder of CellSeg's logs"),
+    ActionInfo(
+        "check_updates",
+        "Check for updates…",
+        "Ask whether there is a newer CellSeg; the only time that CellSeg asks the internet",
+    ),
     ActionInfo("report", "Report a problem…", "Put log, settings and system into one file to send"),
     ActionInfo("about", "About CellSeg", "Version, networks, licences"),
 )
@@ -228,7 +233,7 @@ MENUS: Final[Mapping[str, tuple[str | None, ...]]] = {
         SEPARATOR,
         "reset_layout",
     ),
-    "&Help": ("shortcuts", "report", "open_logs", SEPARATOR, "about"),
+    "&Help": ("shortcuts", "report", "open_logs", SEPARATOR, "check_updates", "about"),
 }
 TOOLBAR: Final = (
     "open", "open_folder", "open_sample", SEPARATOR, "preview", "start", "cancel", SEPARATOR,

@@ -177,6 +177,7 @@ class MainWindow(QMainWindow):
             "shortcuts": self.help.show_shortcuts,
             "report": lambda: self.show_crash(None),
             "open_logs": self.help.open_logs,
+            "check_updates": self.help.check_updates,
             "about": self.help.show_about,
         }
         for key, slot in slots.items():

@@ -9,13 +9,14 @@ from PySide6.QtCore import QObject, Qt, QUrl
 from PySide6.QtGui import QActionGroup, QDesktopServices
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-from cellseg_app.paths import user_data_path
+from cellseg_app.paths import user_log_path
 from cellseg_app.state.settings import Theme
 from cellseg_app.ui.actions import color_icons
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.dialogs.about import AboutDialog, ShortcutsDialog
 from cellseg_app.ui.dialogs.reports import BugDialog
 from cellseg_app.workers.jobs import Crash
+from cellseg_app.workers.releases import checking_for_updates
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class HelpController(QObject):
         """Open the report dialog; the program goes on."""
         if crash is not None:
             _log.error("%s: %s\n%s", crash.title, crash.summary, crash.traceback)
-        logs = user_data_path() / "logs"
+        logs = user_log_path()
         files = (logs / "cellseg.log", logs / "faults.log", self._desk.settings_file)
         dialog = BugDialog(crash, files, self._window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -49,7 +50,13 @@ class HelpController(QObject):
 
     def open_logs(self) -> None:
         """Open the folder of the logs."""
-        open_folder(user_data_path() / "logs")
+        open_folder(user_log_path())
+
+    def check_updates(self) -> None:
+        """Ask whether there is a newer release, and tell the answer."""
+        work = checking_for_updates(self._desk.user.release_feed)
+        handle = self._desk.lanes.files.submit("Checking for updates", work)
+        self._desk.watch(handle, self._on_updates_checked)
 
     def open_results(self, path: Path) -> None:
         """Open the folder of a volume's results."""
@@ -71,6 +78,9 @@ class HelpController(QObject):
         box.setDefaultButton(stay)
         box.exec()
         return box.clickedButton() is close
+
+    def _on_updates_checked(self, sentence: object) -> None:
+        self._desk.messages.tell(str(sentence))
 
     def _connect_themes(self) -> QActionGroup:
         group = QActionGroup(self)

@@ -405,6 +405,13 @@ def test_a_bug_opens_a_report_and_the_window_goes_on(driver: Driver, volume_file
     driver.open_and_show(volume_file)
 
 
+def test_checking_for_updates_says_that_nobody_answers(driver: Driver) -> None:
+    desk = driver.window.desk
+    desk.remember(release_feed="http://127.0.0.1:9/latest.json")
+    driver.press("check_updates")
+    driver.until(lambda: any("offline" in text for text in desk.messages.texts()))
+
+
 def test_rerun_from_record_gives_the_same_cells(driver: Driver, volume_file: Path) -> None:
     window = driver.window
     driver.set(*THRESHOLD, value=0.6)
