@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Tries the frozen program where it was built: both programs, the self-test with 3D, start-up time.
+# Usage: bash packaging/test_bundle.sh      after packaging/build_bundle.sh; reports go to dist/tests
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. packaging/common.sh
+# shellcheck disable=SC2086 # the names are meant to be split
+install_debian_packages $window_packages
+program="$bundle/cellseg-app" command="$bundle/cellseg"
+[ -x "$program" ] || fail "$bundle is not there; run packaging/build_bundle.sh first."
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+export CELLSEG_DATA="$work/data"
+
+say "Command line"
+[ "$("$command" --version)" = "cellseg $version" ] || fail "cellseg tells another version."
+[ "$("$program" --version)" = "CellSeg $version" ] || fail "cellseg-app tells another version."
+"$command" weights verify
+"$command" devices
+# Starts processes of its own, which are this program again.
+"$command" train simulate --out "$work/volumes" --count 2 --workers 2 --size 24 48 48
+echo "ok     both programs are version $version, the weights are intact"
+
+say "A folder that looks like a GPU pack"
+mkdir -p "$CELLSEG_DATA/gpu/torch"
+echo "raise ImportError('a GPU pack was taken')" >"$CELLSEG_DATA/gpu/torch/__init__.py"
+"$command" devices >/dev/null || fail "A folder without pack.json was taken for a GPU pack."
+torch="$(sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$bundle/_internal/torch/version.py")"
+printf '{"python": "3.9", "torch": "%s"}' "$torch" >"$CELLSEG_DATA/gpu/pack.json"
+"$command" devices >/dev/null || fail "A GPU pack for another Python was taken."
+made_with="$(find "$bundle/_internal" -maxdepth 1 -name 'python3.*' -printf '%f' | sed 's/^python//')"
+printf '{"python": "%s", "torch": "%s"}' "$made_with" "$torch" >"$CELLSEG_DATA/gpu/pack.json"
+if "$command" devices >"$work/devices.log" 2>&1; then fail "A fitting GPU pack is not taken."; fi
+grep -q "a GPU pack was taken" "$work/devices.log" || fail "$(cat "$work/devices.log")"
+CELLSEG_NO_GPU_PACK=1 "$command" devices >/dev/null || fail "CELLSEG_NO_GPU_PACK=1 does not help."
+rm -r "$CELLSEG_DATA/gpu"
+echo "ok     a fitting pack is taken, others are not"
+
+say "Self-test"
+on_screen "$program" --self-test --results dist/tests/bundle || fail "The self-test fails."
+grep -q "OpenGL" dist/tests/bundle/self-test.txt || fail "The self-test saw no 3D."
+# Without a terminal, as Windows starts it, and without OpenGL.
+QT_QPA_PLATFORM=offscreen "$program" --quit-after 1 >&- 2>&- <&- || fail "It does not start without streams."
+echo "ok     it starts without streams and without OpenGL"
+
+say "Start-up"
+on_screen "$(venv_with installer)/bin/python" tests/benchmarks/startup.py \
+    --program "$program" --runs 5 --within 2 3
