@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import tomllib
+
 from packaging.requirements import Requirement
 
 _PROJECT: Final = Path(__file__).resolve().parents[2] / "pyproject.toml"
