@@ -17,7 +17,7 @@ from cellseg_app.training.simulator import (
     simulate_to_folder,
     simulate_volume,
 )
-from cellseg_app.training.simulator.optics import Optics, slice_positions
+from cellseg_app.training.simulator.optics import Optics, blur, sample_slices, slice_positions
 from cellseg_app.training.simulator.rendering import Patch
 from cellseg_app.training.simulator.volume import _label_apparent
 
@@ -101,6 +101,29 @@ def test_image_and_labels_are_not_shifted_against_each_other(anisotropy: float) 
                 shifts.append(np.subtract(weighted, ndimage.center_of_mass(mask)))
     assert len(shifts) > 15
     assert np.abs(np.median(shifts, axis=0)).max() < 0.12
+
+
+@pytest.mark.parametrize("anisotropy", [1.0, 1.5, 2.0, 3.3, 5.0])
+def test_sliced_light_and_label_of_a_nucleus_share_their_z(anisotropy: float) -> None:
+    """Light taken at a slice and a label taken at its edge would differ by half a slice."""
+    extent = (64, 40, 40)
+    optics = Optics(1.0, 3.0, 0.0, anisotropy, 0.0)
+    settings = SimulationSettings(label_level=0.5, label_minimum_snr=0.0)
+    positions = slice_positions(extent[0], anisotropy)
+    shifts, misplaced = [], []
+    for z_centre in np.linspace(28, 28 + anisotropy, 7, endpoint=False):
+        z, y, x = np.ogrid[:64, :40, :40]
+        shape = np.sqrt((z - z_centre) ** 2 + (y - 20.0) ** 2 + (x - 20.0) ** 2) / 9
+        everything = (slice(0, 64), slice(0, 40), slice(0, 40))
+        patch = Patch(0, everything, shape.astype(np.float32), 9.0)
+        body = np.clip((1 - patch.shape) * 9 + 0.5, 0, 1)
+        labels = _label_apparent([patch], [body], [(100.0, 1.0)], optics, settings, extent)
+        light = sample_slices(blur(body, optics), positions)
+        light_z = ndimage.center_of_mass(light)[0]
+        shifts.append(light_z - ndimage.center_of_mass(labels > 0)[0])
+        misplaced.append(light_z - ((z_centre + 0.5) / anisotropy - 0.5))
+    assert abs(np.mean(shifts)) < 0.05
+    assert np.abs(misplaced).max() < 0.05
 
 
 def test_slices_lie_in_the_middle_of_the_span_they_cover() -> None:
