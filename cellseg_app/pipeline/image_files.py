@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.casts import ImageKind
 from cellseg_app.io.finite import z_slabs
+from cellseg_app.io.ome_tiff_write import is_ome_tiff_name, write_ome_tiff
 from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
 from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.tiff_write import TiffSlabWriter
@@ -74,7 +76,7 @@ def write_image(
     kind, dtype, spacing_um_zyx
         See the writers in `io`.
     image_format
-        TIFF or OME-Zarr.
+        TIFF or OME-Zarr; a TIFF named `.ome.tif` becomes an OME-TIFF.
     labels_in
         OME-Zarr only: the image whose `labels` group the labels join, instead of `path`.
     stage, report
@@ -86,6 +88,16 @@ def write_image(
         The file or folder written.
     """
     shape = tuple(data.shape)
+    if image_format == "tif" and is_ome_tiff_name(path):
+        planes = StageProgress(report.progress, stage, math.prod(shape[:-2]), cancel=report.cancel)
+        return write_ome_tiff(
+            path,
+            data,
+            kind=kind,
+            dtype=dtype,
+            spacing_um_zyx=spacing_um_zyx,
+            on_plane=planes.advance,
+        )
     slabs = z_slabs(shape[-3:], 4 * (shape[0] if len(shape) == _N_AXES_WITH_CLASSES else 1))
     steps = StageProgress(report.progress, stage, len(slabs), cancel=report.cancel)
     writer: TiffSlabWriter | OmeZarrSlabWriter

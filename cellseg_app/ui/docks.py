@@ -9,6 +9,8 @@ from typing import Final
 from PySide6.QtCore import QByteArray, Qt, QTimer
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from cellseg_app.state.settings import UserSettings
+
 _LEFT: Final = Qt.DockWidgetArea.LeftDockWidgetArea
 _RIGHT: Final = Qt.DockWidgetArea.RightDockWidgetArea
 _BOTTOM: Final = Qt.DockWidgetArea.BottomDockWidgetArea
@@ -60,13 +62,18 @@ def arrange(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
         if info.tabs_with:
             window.tabifyDockWidget(docks[info.tabs_with], dock)
         dock.show()
+    _set_sizes(window, docks)
+    docks["progress"].raise_()
+
+
+def _set_sizes(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
+    """Give the panels their first sizes; before the window is shown, Qt only half obeys."""
     for is_bottom, direction in (
         (False, Qt.Orientation.Horizontal),
         (True, Qt.Orientation.Vertical),
     ):
         chosen = [info for info in DOCKS if (info.area == _BOTTOM) is is_bottom]
         window.resizeDocks([docks[i.key] for i in chosen], [i.size for i in chosen], direction)
-    docks["progress"].raise_()
 
 
 def reset_layout(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
@@ -86,13 +93,17 @@ def saved_layout(window: QMainWindow) -> dict[str, str]:
     }
 
 
-def restore_layout(window: QMainWindow, geometry: str, layout: str) -> None:
+def restore_layout(
+    window: QMainWindow, docks: Mapping[str, QDockWidget], user: UserSettings
+) -> None:
     """Put the window back as it was; what cannot be read is passed over."""
     try:
-        parts = bytes.fromhex(geometry), bytes.fromhex(layout)
+        parts = bytes.fromhex(user.geometry), bytes.fromhex(user.layout)
     except ValueError:
-        return
+        parts = b"", b""
     if parts[0]:
         window.restoreGeometry(QByteArray(parts[0]))
     if parts[1]:
         window.restoreState(QByteArray(parts[1]), _LAYOUT_VERSION)
+    else:
+        QTimer.singleShot(0, window, lambda: _set_sizes(window, docks))

@@ -77,7 +77,7 @@ class MainWindow(QMainWindow):
         self._build_menus()
         self._build_controllers()
         self._connect()
-        restore_layout(self, user.geometry, user.layout)
+        restore_layout(self, self.docks, user)
         self.log.listen()
 
     # ---- Building ----

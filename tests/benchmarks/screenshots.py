@@ -4,8 +4,8 @@
     QT_SCALE_FACTOR=2 xvfb-run -a -s "-screen 0 2560x1600x24" \
         python tests/benchmarks/screenshots.py OUT --theme dark
 
-The volume is the sample unless `--volume` names another; the network is the bundled one unless
-`--weights` names others. Nothing of the user's own settings is read or changed.
+The volume is the sample unless `--volume` names another; the network is the default one unless
+`--network` or `--weights` name others. Nothing of the user's own settings is read or changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_PATIENCE_S = 600.0
+_PATIENCE_S = 1200.0
+# Sections of the form that fit below each other.
+_SECTION_GROUPS = (
+    ("data", "network", "inference"),
+    ("size", "threshold"),
+    ("statistics", "output", "display"),
+)
 
 
 class Photographer:
@@ -67,12 +73,14 @@ class Photographer:
         self.window.form_control.set_value(path, value)
 
 
-def photograph(camera: Photographer, volume: Path | None, weights: str | None, work: Path) -> None:
-    """Go the whole way once."""
+def photograph(
+    camera: Photographer, volume: Path | None, options: dict[str, str], work: Path
+) -> None:
+    """Go the whole way once: open, preview, run, tune, look at cells, export."""
     window = camera.window
     camera.shoot("first-start")
-    if weights:
-        camera.set("run", "network", "weights", value=weights)
+    for name, value in options.items():
+        camera.set("run", "network", name, value=value)
     camera.set("output_folder", value=str(work / "results"))
     if volume is None:
         camera.press("open_sample")
@@ -87,7 +95,7 @@ def photograph(camera: Photographer, volume: Path | None, weights: str | None, w
     camera.until(
         lambda: (
             window.progress.stage.text().startswith("Network")
-            and window.progress.stage_bar.value() > 100
+            and window.progress.stage_bar.value() > 300
         ),
         "windows of the network",
     )
@@ -95,28 +103,63 @@ def photograph(camera: Photographer, volume: Path | None, weights: str | None, w
     camera.until(lambda: not window.runs.is_running, "the run")
     camera.until(lambda: window.scene.result is not None, "the result")
     camera.shoot("result", 2.5)
-    camera.set("run", "threshold", "threshold", value=0.6)
-    camera.until(lambda: window.tuning.live is not None, "tuned cells")
-    camera.shoot("tuned")
-    _look_at_cells(camera)
+    _tune(camera)
+    _look_at_cells(camera, work)
     _show_panes(camera)
+    _show_batch(camera, work)
     _show_troubles(camera, work)
 
 
-def _look_at_cells(camera: Photographer) -> None:
+def _tune(camera: Photographer) -> None:
+    window = camera.window
+    if window.viewer.class_slider.isVisible():
+        shown = window.viewer.state.class_index
+        window.viewer.class_slider._slider.setValue(1 - shown)
+        camera.shoot("class-slider", 2)
+        window.viewer.class_slider._slider.setValue(shown)
+    camera.set("run", "threshold", "threshold", value=0.6)
+    camera.until(lambda: window.tuning.live is not None, "tuned cells")
+    camera.until(lambda: not window.desk.lanes.tuning.busy, "tuned cells")
+    camera.shoot("tuned")
+
+
+def _look_at_cells(camera: Photographer, work: Path) -> None:
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QFileDialog
+
     window = camera.window
     table = window.desk.cells.table
     column = "volume_um3" if "volume_um3" in table else "n_voxels"
     biggest = int(table["label"].iloc[int(table[column].argmax())])
-    window.desk.cells.choose(biggest)
-    camera.shoot("cell-chosen")
+    voxel = window.desk.cells.centroid_voxel(biggest)
+    assert voxel is not None
+    window.viewer.center_on(voxel)
+    camera.rest(1)
+    pane = window.viewer.ortho.panes["xy"]
+    QTest.mouseClick(pane, Qt.MouseButton.LeftButton, pos=pane.rect().center())
+    camera.until(lambda: window.desk.cells.chosen is not None, "the cell clicked on")
+    camera.shoot("cell-clicked")
+    exported = work / "cells.csv"
+    QFileDialog.getSaveFileName = lambda *_: (str(exported), "CSV (*.csv)")  # type: ignore[method-assign]
+    camera.press("export_csv")
+    camera.until(exported.exists, "the CSV")
+    camera.shoot("exported")
+    window.desk.messages.clear()
     window.results.color_by(column)
     window.docks["plots"].raise_()
+    camera.rest(0.3)
+    low, high = window.plots.histogram.region.getRegion()
+    window.plots.histogram.region.setRegion((low + (high - low) / 4, high))
     camera.shoot("histogram-colored")
     window.results.color_by("")
+    window.plots.histogram.keep.click()
     for tab, name in ((1, "scatter"), (2, "depth")):
         window.plots.tabs.setCurrentIndex(tab)
-        camera.shoot(name)
+        camera.shoot(f"filtered-{name}")
+    window.docks["table"].raise_()
+    camera.shoot("filtered-table")
+    window.desk.cells.set_filters(())
     window.docks["log"].raise_()
     camera.shoot("log")
 
@@ -124,17 +167,67 @@ def _look_at_cells(camera: Photographer) -> None:
 def _show_panes(camera: Photographer) -> None:
     window = camera.window
     window.viewer.state.maximized = "3d"
-    camera.shoot("3d", 3)
+    camera.shoot("3d", 4)
     window.viewer.state.maximized = None
     camera.press("compare")
     camera.until(lambda: window.viewer.state.mode == "grid", "the grid")
     camera.shoot("grid", 2)
     camera.press("compare")
-    for section in window.form.sections.values():
-        section.head.setChecked(section.spec.key in ("data", "inference", "size"))
-    camera.set("run", "network", "name", value="WNet")
-    window.docks["progress"].raise_()
-    camera.shoot("form-wnet")
+    opened = {key: box.head.isChecked() for key, box in window.form.sections.items()}
+    network = window.desk.session.form.run.network
+    for group in (
+        ("data", "network", "inference"),
+        ("size", "threshold"),
+        ("statistics", "output", "display"),
+    ):
+        for key, section in window.form.sections.items():
+            section.head.setChecked(key in group)
+        camera.set("run", "network", "name", value="WNet")
+        camera.shoot(f"form-{group[0]}", 0.6)
+    camera.set("run", "network", "name", value=network.name)
+    camera.set("run", "network", "weights", value=network.weights)
+    for key, is_open in opened.items():
+        window.form.sections[key].head.setChecked(is_open)
+
+
+def _show_batch(camera: Photographer, work: Path) -> None:
+    """Small volumes, one of them damaged, run as a batch."""
+    import numpy as np
+
+    from cellseg_app.io.open import open_volume
+    from cellseg_app.io.tiff_write import write_volume_tiff
+    from cellseg_app.ui.controllers.volumes import sample_path
+
+    window = camera.window
+    source = sample_path()
+    assert source is not None
+    sample = open_volume(source)
+    folder = work / "embryos"
+    folder.mkdir()
+    for n in range(3):
+        part = np.asarray(sample.data[slice(0, 48), slice(40, 120), slice(20 * n, 20 * n + 80)])
+        write_volume_tiff(
+            folder / f"embryo {n + 1}.tif", part, spacing_um_zyx=sample.spacing_um_zyx
+        )
+    damaged = folder / "embryo 2.tif"
+    damaged.write_bytes(damaged.read_bytes()[:70_000])
+    window.desk.session.remove([item.path for item in window.desk.session.items])
+    window.open_paths([folder])
+    session = window.desk.session
+    camera.until(lambda: len(session.items) == 3, "the folder")
+    camera.until(lambda: all(i.state != "reading" for i in session.items), "the headers")
+    camera.press("start")
+    camera.until(lambda: (session.items[-1].progress or 0) > 0.15, "the last volume")
+    camera.shoot("batch-running", 0.2)
+    camera.until(lambda: not window.runs.is_running, "the batch")
+    camera.shoot("batch-done")
+    camera.press("compare")
+    camera.until(lambda: window.viewer.state.mode == "grid", "the grid")
+    window.docks["plots"].raise_()
+    window.plots.tabs.setCurrentIndex(3)
+    camera.shoot("batch-compared", 2)
+    camera.press("compare")
+    window.desk.messages.clear()
 
 
 def _show_troubles(camera: Photographer, work: Path) -> None:
@@ -158,8 +251,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
     parser.add_argument("--volume", type=Path)
+    parser.add_argument("--network")
     parser.add_argument("--weights")
     arguments = parser.parse_args()
+    named = {"name": arguments.network, "weights": arguments.weights}
+    options = {name: value for name, value in named.items() if value}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         os.environ["CELLSEG_DATA"] = str(work / "data")
@@ -167,8 +263,9 @@ def main() -> None:
 
         bootstrap.prepare()
         camera = Photographer(arguments.out, arguments.theme, work)
+        camera.window.load_engine()
         try:
-            photograph(camera, arguments.volume, arguments.weights, work)
+            photograph(camera, arguments.volume, options, work)
         finally:
             camera.rest(0.2)
             camera.window.close()

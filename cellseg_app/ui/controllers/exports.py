@@ -26,6 +26,8 @@ from cellseg_app.workers.exports import (
 )
 from cellseg_app.workers.jobs import Work
 
+# The longer ones first.
+_IMAGE_SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".ome.zarr", ".tif", ".tiff", ".zarr")
 _IMAGES: Final = "TIFF (*.tif);;OME-TIFF (*.ome.tif);;OME-Zarr (*.ome.zarr)"
 
 
@@ -109,8 +111,9 @@ class ExportController(QObject):
         if not chosen:
             return None
         path = Path(chosen)
-        wanted = used[used.find("*") + 1 : used.find(")")] if "*" in used else suffix
-        return path if path.suffix else path.with_name(path.name + wanted)
+        if "*" in used:
+            return named(path, used[used.find("*") + 1 : used.find(")")])
+        return path if path.suffix else path.with_name(path.name + suffix)
 
     def _say_saved(self, path: Path) -> None:
         self._desk.messages.tell(f"Saved {path}")
@@ -153,3 +156,13 @@ class ExportController(QObject):
     def _record(self) -> Path:
         assert self._scene.result is not None
         return self._scene.result.record_path
+
+
+def named(path: Path, wanted: str) -> Path:
+    """The path with the suffix of the format chosen; dialogs leave that of the proposal on it."""
+    if path.name.lower().endswith(wanted):
+        return path
+    own = next((s for s in _IMAGE_SUFFIXES if path.name.lower().endswith(s)), "")
+    if wanted in _IMAGE_SUFFIXES and own:
+        return path.with_name(path.name[: -len(own)] + wanted)
+    return path if path.suffix else path.with_name(path.name + wanted)

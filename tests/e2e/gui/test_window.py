@@ -12,6 +12,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import read_record
 from cellseg_app.io.table import read_table
 from cellseg_app.io.tiff_write import write_volume_tiff
@@ -360,6 +361,31 @@ def test_filtered_labels_are_exported(
     driver.press("export_labels")
     driver.until(target.exists)
     assert set(np.unique(tifffile.imread(target))) - {0} == kept
+
+
+@pytest.mark.parametrize("kind", ["TIFF (*.tif)", "OME-TIFF (*.ome.tif)", "OME-Zarr (*.ome.zarr)"])
+def test_labels_are_exported_in_the_format_chosen(
+    driver: Driver, volume_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    # Dialogs leave the suffix of the proposal on the name.
+    save_as(monkeypatch, tmp_path / "labels.tif", kind)
+    driver.press("export_labels")
+    target = tmp_path / f"labels{kind[kind.index('*') + 1 : -1]}"
+    driver.until(target.exists)
+    assert target.is_dir() == ("Zarr" in kind)
+    stored = open_volume(target)
+    assert stored.spacing_um_zyx == pytest.approx(SPACING_UM)
+    result = window.scene.result
+    assert result is not None
+    assert result.labels is not None
+    everything = tuple(slice(0, n) for n in result.labels.shape)
+    np.testing.assert_array_equal(stored.data[everything], result.labels[everything])
+    if "OME-TIFF" in kind:
+        with tifffile.TiffFile(target) as tiff:
+            assert tiff.is_ome
 
 
 @pytest.mark.parametrize(
