@@ -78,10 +78,14 @@ def _set_sizes(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
 
 def reset_layout(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
     """Put every panel to its first place; the window keeps its size."""
-    size = window.size()
     arrange(window, docks)
+    _keep_size(window)
+
+
+def _keep_size(window: QMainWindow) -> None:
     # Qt grows the window for the new dock sizes once the event loop turns.
-    QTimer.singleShot(0, lambda: window.resize(size))
+    size = window.size()
+    QTimer.singleShot(0, window, lambda: window.resize(size))
 
 
 def saved_layout(window: QMainWindow) -> dict[str, str]:
@@ -106,4 +110,9 @@ def restore_layout(
     if parts[1]:
         window.restoreState(QByteArray(parts[1]), _LAYOUT_VERSION)
     else:
-        QTimer.singleShot(0, window, lambda: _set_sizes(window, docks))
+        QTimer.singleShot(0, window, lambda: _first_sizes(window, docks))
+
+
+def _first_sizes(window: QMainWindow, docks: Mapping[str, QDockWidget]) -> None:
+    _set_sizes(window, docks)
+    _keep_size(window)

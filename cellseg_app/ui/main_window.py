@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -48,6 +49,7 @@ from cellseg_app.workers.jobs import Crash
 from cellseg_app.workers.runs import EngineReady, NetworkShelf, warming_up
 
 _log = logging.getLogger(__name__)
+_TABLE_EXPORTS: Final = ("export_csv", "export_excel", "export_labels")
 
 
 class MainWindow(QMainWindow):
@@ -92,7 +94,7 @@ class MainWindow(QMainWindow):
         self.form = SettingsForm()
         self.run_bar = RunBar(actions)
         self.progress = ProgressPanel()
-        self.table = TablePanel(cells, (actions["export_csv"], actions["export_labels"]))
+        self.table = TablePanel(cells, tuple(actions[key] for key in _TABLE_EXPORTS))
         self.plots = PlotPanel(cells, appearance)
         self.log = LogPanel()
         above = (self.desk.messages, self.strip)

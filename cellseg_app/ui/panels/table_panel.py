@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QPushButton,
     QTableView,
     QToolButton,
@@ -105,11 +106,8 @@ class TablePanel(Panel):
         for widget in parts:
             bar.addWidget(widget)
         bar.insertStretch(1, 1)
-        for action in exports:
-            button = QPushButton(action.text())
-            button.setToolTip(action.toolTip())
-            button.clicked.connect(action.trigger)
-            bar.addWidget(button)
+        if exports:
+            bar.addWidget(_export_button(exports))
         return bar
 
     def _on_table_changed(self) -> None:
@@ -185,8 +183,21 @@ def _narrow_box() -> QComboBox:
     box = QComboBox()
     # Long column names must not make the window wider.
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
+    box.setMinimumContentsLength(7)
     return box
+
+
+def _export_button(exports: tuple[QAction, ...]) -> QToolButton:
+    """One button for all ways to export, for the bar has to fit a small window."""
+    button = QToolButton()
+    button.setText("Export")
+    button.setToolTip("Export the cells shown: CSV, Excel, or their labels")
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    menu = QMenu(button)
+    menu.setToolTipsVisible(True)
+    menu.addActions(list(exports))
+    button.setMenu(menu)
+    return button
 
 
 def _bound(placeholder: str, tip: str) -> QLineEdit:

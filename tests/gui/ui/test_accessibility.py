@@ -169,6 +169,18 @@ def tabbed_through(window: MainWindow) -> set[QWidget]:
     return set(seen)
 
 
+def test_the_window_fits_a_small_screen_with_everything_in_it(window: MainWindow) -> None:
+    window.tuning._bar.show_count("1,234 cells in the preview", "x " * 40, can_apply=True)
+    window.run_bar.say_estimate("Estimate: 1,234 windows, " * 4)
+    for key in ("progress", "table", "plots", "log"):
+        window.docks[key].raise_()
+        QCoreApplication.processEvents()
+        least = window.minimumSizeHint()
+        assert least.width() <= 1240, key
+        assert least.height() <= 760, key
+    assert window.width() == 1280
+
+
 def test_what_is_only_in_menus_has_a_key_to_open_them(window: MainWindow) -> None:
     for action in window.menuBar().actions():
         assert "&" in action.text(), "Alt and the letter open it"
