@@ -43,7 +43,8 @@ def bundle(
     before
         Steps before those the card knows already.
     accuracy
-        Table of `tests/benchmarks/accuracy.py`; the rows of the network go into the card.
+        Table of `tests/benchmarks/accuracy.py`; the rows of the network go into the card, those
+        of a group as their mean.
     facts
         Fields of the card by name: title, licence, source, citation, notes.
 
@@ -101,12 +102,13 @@ def _figures(path: Path, method: str) -> dict[str, float]:
             rows = [row for row in csv.DictReader(file) if row["method"] == method]
     except (OSError, KeyError, UnicodeDecodeError) as error:
         raise InputError("This is no table of accuracies.", "Write it anew.", path=path) from error
-    figures = {}
+    figures: dict[str, list[float]] = {}
     for row in rows:
         column = next((c for c in _FIGURES if row.get(c)), None)
         if column:
-            figures[f"{row['volume']} {_FIGURES[column]}"] = round(float(row[column]), 3)
-    return figures
+            place = row.get("group") or row["volume"]
+            figures.setdefault(f"{place} {_FIGURES[column]}", []).append(float(row[column]))
+    return {name: round(sum(values) / len(values), 3) for name, values in figures.items()}
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -96,9 +96,10 @@ def test_from_commands_to_a_bundled_card_and_back_to_the_same_weights(
     for command in (SIMULATE, TRAIN):
         assert main(["train", *command.split()]) == 0
     with (tmp_path / "accuracy.csv").open("w", newline="") as file:
-        rows = [["volume", "method", "f1@0.5", "detection_f1"]]
-        rows += [["ovule", "SegResNet", "0.9", "0.95"], ["worm", "SegResNet", "", "0.97"]]
-        csv.writer(file).writerows([*rows, ["ovule", "WNet", "0.1", "0.2"]])
+        rows = [["volume", "group", "method", "f1@0.5", "detection_f1"]]
+        rows += [["ovule", "", "SegResNet", "0.9", "1"], ["worm", "", "SegResNet", "", "0.97"]]
+        rows += [["a", "both", "SegResNet", "0.5", "1"], ["b", "both", "SegResNet", "0.7", "1"]]
+        csv.writer(file).writerows([*rows, ["ovule", "", "WNet", "0.1", "0.2"]])
     bundling = ["train", "bundle", "round1", "-o", "weights", "--name", "Tiny"]
     assert main([*bundling, "--licence", "CC0", "--accuracy", "accuracy.csv"]) == 0
     card = read_card(tmp_path / "weights" / "Tiny.json")
@@ -107,6 +108,7 @@ def test_from_commands_to_a_bundled_card_and_back_to_the_same_weights(
     assert (card.licence, card.training.curve_file) == ("CC0", "Tiny_curve.csv")
     assert card.accuracy["ovule F1@0.5"] == 0.9
     assert card.accuracy["worm detection F1"] == 0.97
+    assert card.accuracy["both F1@0.5"] == 0.6
     assert (tmp_path / "weights" / "Tiny_curve.csv").read_text().startswith("step,loss")
 
     again = ["train", "reproduce", "weights/Tiny.safetensors", "-o", "again"]
