@@ -14,6 +14,7 @@ from pydantic.config import JsonDict
 NetworkName = Literal["SwinUNetR", "SegResNet", "WNet", "TRAILMAP_MS", "VNet"]
 InstanceMethod = Literal["cell-peaks", "voronoi-otsu", "watershed", "connected-components", "none"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Runtime = Literal["auto", "torch", "openvino"]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -92,8 +93,8 @@ class InferenceSettings(Section):
     device: str = setting(
         "auto",
         "Device",
-        "auto, cpu, cuda, cuda:1 or mps.",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        "auto, cpu, cuda, cuda:1, mps, or gpu and npu for those of Intel.",
+        pattern=r"^(auto|cpu|mps|gpu|npu|cuda(:\d+)?)$",
     )
     keep_on_cpu: bool = setting(
         False, "Keep data on CPU", "Stitch in main memory; saves graphics memory."
@@ -103,6 +104,12 @@ class InferenceSettings(Section):
         "Precision",
         "Arithmetic inside the network; auto uses half precision only where it is native and "
         "does not change the cells.",
+    )
+    runtime: Runtime = setting(
+        "auto",
+        "Runtime",
+        "What computes the network; auto takes what proves faster on this machine and draws the "
+        "same cells.",
     )
     flip_averaging: bool = setting(
         False, "Average over flips", "Runs eight mirrored views; slower, a little more accurate."

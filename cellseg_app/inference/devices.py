@@ -11,6 +11,7 @@ import torch
 
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.settings import Precision
+from cellseg_app.inference.runtime.openvino_runtime import intel_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class DeviceInfo:
     Attributes
     ----------
     name
-        What `--device` takes: cpu, cuda:0, mps.
+        What `--device` takes: cpu, cuda:0, mps, gpu, npu.
     title
         What it is called, for people.
     memory_bytes
@@ -46,7 +47,7 @@ def engine_origin() -> EngineOrigin:
 
 
 def available_devices() -> list[DeviceInfo]:
-    """Return every usable processor, the fastest kind first."""
+    """Return every usable processor; the first one is taken unless another proves faster."""
     devices = []
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
@@ -60,11 +61,13 @@ def available_devices() -> list[DeviceInfo]:
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     title = f"{platform.processor() or platform.machine()} ({cores} cores)"
     devices.append(DeviceInfo("cpu", title, memory_bytes))
+    titles = {"gpu": "Intel graphics", "npu": "Intel neural processor"}
+    devices.extend(DeviceInfo(unit, titles[unit], memory_bytes) for unit in intel_units())
     return devices
 
 
 def choose_device(wanted: str) -> str:
-    """Return the device for `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    """Return the device for `auto`, `cpu`, `cuda`, `cuda:N`, `mps`, `gpu` or `npu`.
 
     Raises
     ------
@@ -87,6 +90,8 @@ def native_half_precision(device: str) -> Precision | None:
     """Return the half precision that a device computes natively, or None."""
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device in ("gpu", "npu"):
+        return "float16"
     if device == "cpu" and _cpu_has_bfloat16():
         return "bfloat16"
     return None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,14 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cellseg_app.core.settings import Precision
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.normalize import IntensityScale, intensity_scale
+from cellseg_app.inference.runtime import Forward
 
-_DTYPES: Final = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _CHANNEL_AND_BATCH: Final = 2
-
-Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -29,13 +24,13 @@ class WindowPredictor:
     Attributes
     ----------
     forward
-        The network in eval mode, on `device`: (N, 1, Z, Y, X) float32 → (N, C, Z, Y, X).
+        The network, from windows on `device`: (N, 1, Z, Y, X) float32 → (N, C, Z, Y, X).
     card
         Says how to scale intensities, which axis order the network knows, and what its output is.
     scale
         The volume's intensity scale; None where the card scales each window by itself.
-    device, precision
-        Where and in which arithmetic the network runs.
+    device
+        Where the windows are given to the network.
     flip_averaging
         Average over the eight mirrored views.
     """
@@ -44,7 +39,6 @@ class WindowPredictor:
     card: ModelCard
     scale: IntensityScale | None
     device: str
-    precision: Precision
     flip_averaging: bool = False
 
     def __call__(self, windows: npt.NDArray[Any]) -> torch.Tensor:
@@ -55,7 +49,7 @@ class WindowPredictor:
         torch.OutOfMemoryError, MemoryError
             The windows do not fit; see `engine.predict_slabs`.
         """
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode():
             seen = torch.from_numpy(np.stack([self._scaled(window) for window in windows]))
             batch = seen.unsqueeze(1).to(self.device)
             if not self.flip_averaging:
@@ -92,12 +86,6 @@ class WindowPredictor:
         if activation == "stretch_per_window":
             return _stretched(raw)
         return raw
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision not in _DTYPES:
-            return nullcontext()
-        device_type = self.device.split(":")[0]
-        return torch.autocast(device_type, dtype=_DTYPES[self.precision])
 
 
 def _swapped(batch: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,7 @@
-"""One network set up for one volume: lattice, intensity scale, windows, precision, placement."""
+"""One network set up for one volume: lattice, intensity scale, windows, runtime, placement."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from cellseg_app.core.blocks import CroppedArray, Region, region_shape
-from cellseg_app.core.progress import StageProgress
+from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.core.settings import InferenceSettings, Precision, RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.inference.cards import ModelCard
@@ -21,8 +19,11 @@ from cellseg_app.inference.devices import choose_device
 from cellseg_app.inference.engine import Placement, Slab, predict_slabs, windows_to_run
 from cellseg_app.inference.lattice import NetworkLattice, network_lattice
 from cellseg_app.inference.normalize import IntensityScale, intensity_scale, sample_voxels
-from cellseg_app.inference.precision import choose_precision
 from cellseg_app.inference.predictor import WindowPredictor
+from cellseg_app.inference.runtime import Forward, RuntimeName
+from cellseg_app.inference.runtime.choice import choose_runtime
+from cellseg_app.inference.runtime.forwards import open_forward, torch_device
+from cellseg_app.inference.runtime.trials import Task, Trial
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.inference.windows import (
     WindowGrid,
@@ -37,6 +38,8 @@ _MARGIN: Final = 8
 _CPU_BATCH: Final = 2
 _GPU_BATCH: Final = 4
 _PROBE_CANDIDATES: Final = 24
+# Trials of runtimes: PyTorch, the other runtime, each in two precisions.
+_TRIALS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,22 @@ class NetworkSession:
     scale: IntensityScale | None
     grid: WindowGrid
     placement: Placement
+    runtime: RuntimeName
     precision: Precision
+    forward: Forward
     flip_averaging: bool
     timing: ProbeTiming
     volume_shape_zyx: ShapeZYX
     overlap: float
-    notes: tuple[str, ...]
+    notes_at_start: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the choices made, and about what went wrong since."""
+        trouble = getattr(self.forward, "trouble", None)
+        if trouble is None:
+            return self.notes_at_start
+        return (*self.notes_at_start, f"OpenVINO failed ({trouble}); PyTorch computed the rest.")
 
     @property
     def card(self) -> ModelCard:
@@ -105,9 +118,7 @@ class NetworkSession:
         """Yield the probability on the network's lattice; see `engine.predict_slabs`."""
         return predict_slabs(
             self.image,
-            lambda device: _predictor(
-                self.loaded, self.scale, device, self.precision, self.flip_averaging
-            ),
+            self._predictor_on,
             self.grid,
             placement=self.placement,
             stage=stage,
@@ -115,14 +126,38 @@ class NetworkSession:
             spill_folder=spill_folder,
         )
 
+    def _predictor_on(self, device: str) -> WindowPredictor:
+        forward = self.forward
+        if device != self.placement.device:
+            forward = open_forward(
+                self.loaded,
+                "torch",
+                device=device,
+                precision=self.precision,
+                window=self.grid.window_zyx,
+                at_once=1,
+            )
+        return WindowPredictor(
+            forward, self.card, self.scale, torch_device(device), self.flip_averaging
+        )
 
-def open_session(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -> NetworkSession:
+
+def open_session(
+    loaded: LoadedNetwork,
+    volume: Volume,
+    settings: RunSettings,
+    *,
+    progress: ProgressSink | None = None,
+    cancel: CancelToken | None = None,
+) -> NetworkSession:
     """Set a network up for a volume and try it on a few windows.
 
     Raises
     ------
     SettingsError
         The machine has no such device, or the network cannot run with such windows.
+    Cancelled
+        The user asked to stop.
     """
     card, wanted = loaded.card, settings.inference
     lattice = network_lattice(volume, card, settings.size)
@@ -131,33 +166,49 @@ def open_session(loaded: LoadedNetwork, volume: Volume, settings: RunSettings) -
     grid = _grid(card, lattice, wanted)
     placement = _placement(loaded, wanted)
     probe_grid = _probe_grid(card, grid, lattice, wanted)
-    probe = _brightest_windows(image, probe_grid, placement.batch)
     threshold = settings.threshold.threshold
-    precision, why = choose_precision(
-        wanted.precision,
-        placement.device,
-        lambda p: _predictor(loaded, scale, placement.device, p, False),
-        probe,
-        card.default_threshold if threshold is None else threshold,
+    task = Task(
+        loaded,
+        _brightest_windows(image, probe_grid, placement.batch),
+        window_zyx=grid.window_zyx,
+        n_windows=probe_grid.n_windows * (8 if wanted.flip_averaging else 1),
+        threshold=card.default_threshold if threshold is None else threshold,
+        predictor=lambda forward, device: WindowPredictor(
+            forward, card, scale, torch_device(device)
+        ),
     )
-    predictor = _predictor(loaded, scale, placement.device, precision, wanted.flip_averaging)
-    timing = _timed(predictor, probe, per_voxels=int(np.prod(grid.window_zyx)))
-    notes = (*loaded.notes, *_window_notes(card, wanted), *lattice.notes)
-    notes = (*notes, f"Precision {precision}: {why}")
+    stage = StageProgress(progress, "trying the network", _TRIALS, cancel=cancel)
+    choice = choose_runtime(wanted, placement.device, task, stage)
+    trial = choice.trial
     return NetworkSession(
         loaded=loaded,
         image=image,
         lattice=lattice,
         scale=scale,
         grid=grid,
-        placement=placement,
-        precision=precision,
+        placement=replace(placement, device=trial.candidate.device),
+        runtime=trial.candidate.runtime,
+        precision=trial.candidate.precision,
+        forward=trial.forward,
         flip_averaging=wanted.flip_averaging,
-        timing=timing,
+        timing=_timing(trial, grid, probe_grid, wanted),
         volume_shape_zyx=volume.shape_zyx,
         overlap=wanted.overlap,
-        notes=notes,
+        notes_at_start=(
+            *loaded.notes,
+            *_window_notes(card, wanted),
+            *lattice.notes,
+            *choice.notes,
+        ),
     )
+
+
+def _timing(
+    trial: Trial, grid: WindowGrid, probe_grid: WindowGrid, wanted: InferenceSettings
+) -> ProbeTiming:
+    larger = float(np.prod(grid.window_zyx)) / float(np.prod(probe_grid.window_zyx))
+    views = 8 if wanted.flip_averaging else 1
+    return ProbeTiming(trial.seconds * larger * views, int(trial.grown_bytes * larger))
 
 
 def _volume_scale(card: ModelCard, image: LazyArray) -> IntensityScale | None:
@@ -212,19 +263,8 @@ def _placement(loaded: LoadedNetwork, wanted: InferenceSettings) -> Placement:
     batch = wanted.batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
     if wanted.window == "whole":
         batch = 1
-    on_cpu = wanted.keep_on_cpu or device == "cpu"
+    on_cpu = wanted.keep_on_cpu or torch_device(device) == "cpu"
     return Placement(device, batch, "cpu" if on_cpu else "device")
-
-
-def _predictor(
-    loaded: LoadedNetwork,
-    scale: IntensityScale | None,
-    device: str,
-    precision: Precision,
-    flip_averaging: bool,
-) -> WindowPredictor:
-    forward = loaded.module if loaded.cpu_only else loaded.module.to(device)
-    return WindowPredictor(forward, loaded.card, scale, device, precision, flip_averaging)
 
 
 def _brightest_windows(image: LazyArray, grid: WindowGrid, count: int) -> npt.NDArray[Any]:
@@ -239,16 +279,3 @@ def _brightest_windows(image: LazyArray, grid: WindowGrid, count: int) -> npt.ND
     windows = [read_reflected(image, starts[i], grid.window_zyx) for i in picked]
     order = np.argsort([-float(np.mean(window, dtype=np.float64)) for window in windows])
     return np.stack([windows[i] for i in order[:count]])
-
-
-def _timed(
-    predictor: WindowPredictor, windows: npt.NDArray[Any], *, per_voxels: int
-) -> ProbeTiming:
-    process = psutil.Process()
-    before = process.memory_info().rss
-    predictor(windows[:1])
-    begin = time.perf_counter()
-    predictor(windows).cpu()
-    seconds = (time.perf_counter() - begin) / windows.size * per_voxels
-    grown = max(0, process.memory_info().rss - before) * per_voxels / windows[0].size
-    return ProbeTiming(seconds, int(grown))

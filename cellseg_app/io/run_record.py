@@ -56,6 +56,8 @@ class RecordedChoices(_Part):
 
     Attributes
     ----------
+    runtime
+        What computed the network: torch or openvino; None in records of older versions.
     batch
         Number of windows that ran together at the start.
     foreground_class
@@ -70,6 +72,7 @@ class RecordedChoices(_Part):
 
     device: str
     precision: str
+    runtime: str | None = None
     batch: int | None = None
     window_zyx: tuple[int, int, int] | None = None
     overlap: float | None = None

@@ -61,6 +61,7 @@ def choices_of(
     return RecordedChoices(
         device=session.placement.device,
         precision=session.precision,
+        runtime=session.runtime,
         batch=session.placement.batch,
         window_zyx=session.grid.window_zyx,
         overlap=session.overlap,
@@ -155,6 +156,8 @@ def settings_to_repeat(record: RunRecord) -> RunSettings:
     """
     used, values = record.used, record.settings.model_dump()
     values["inference"].update(precision=used.precision)
+    if used.runtime is not None:
+        values["inference"].update(runtime=used.runtime)
     if used.batch:
         values["inference"].update(batch=used.batch)
     if values["size"]["diameter"] == "auto":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -105,7 +105,7 @@ def prepare(
                 path=request.source,
             )
         shape, spacing = isotropic_shape(shape, spacing)
-    session = open_session(loaded, volume, settings)
+    session = open_session(loaded, volume, settings, progress=report.progress, cancel=report.cancel)
     estimate = estimate_run(session, shape, settings.output, first_slab=first_slab)
     return Prepared(volume, session, shape, spacing, estimate)
 
@@ -125,7 +125,10 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
     """
     workspace = open_workspace(request, loaded)
     with report.stage("preparing"):
-        ready = prepare(request, loaded, report, first_slab=workspace.slabs_done)
+        taken_up = replace(request, settings=_as_begun(request.settings, workspace))
+        ready = prepare(taken_up, loaded, report, first_slab=workspace.slabs_done)
+        session = ready.session
+        workspace.remember(runtime=session.runtime, precision=session.precision)
     _announce(ready, workspace, report)
     require_free_space(request.output_folder, ready.estimate.disk_bytes)
     with ThreadPoolExecutor(1, "input-hash") as background:
@@ -142,6 +145,17 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
     record = _write_record(request, ready, finished, input_hash)
     workspace.remove()
     return _result(record, finished)
+
+
+def _as_begun(settings: RunSettings, workspace: Workspace) -> RunSettings:
+    """The settings, with the arithmetic of the part that is done already."""
+    if not workspace.slabs_done:
+        return settings
+    begun = {key: workspace.remembered(key) for key in ("runtime", "precision")}
+    fixed = {key: value for key, value in begun.items() if value}
+    values = settings.model_dump()
+    values["inference"].update(fixed)
+    return RunSettings.model_validate(values)
 
 
 def _names(request: RunRequest, ready: Prepared, workspace: Workspace) -> ResultNames:

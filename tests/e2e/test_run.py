@@ -203,6 +203,23 @@ def test_a_record_runs_again_to_identical_labels(
     assert _record(again)["used"]["threshold"] == 0.6
 
 
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_a_record_repeats_the_runtime_that_was_used(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path, runtime: str
+) -> None:
+    base = ("run", volume_file, "-o", tmp_path / "a", "--weights", network)
+    first = cellseg(*base, "--runtime", runtime).record
+    content = _record(first)
+    assert content["used"]["runtime"] == runtime
+    # Another machine's automatic choice would be another one.
+    content["settings"]["inference"]["runtime"] = "auto"
+    first.write_text(json.dumps(content), encoding="utf-8")
+    again = cellseg("run", "--from", first, "-o", tmp_path / "b").record
+    assert _record(again)["used"]["runtime"] == runtime
+    np.testing.assert_array_equal(_labels(first), _labels(again))
+    assert _labels(first).max() > 10
+
+
 def test_a_record_refuses_other_weights_than_its_own(
     cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ def _card(**output: object) -> ModelCard:
 
 
 def _predictor(forward: Forward, card: ModelCard | None = None) -> Callable[..., WindowPredictor]:
-    return lambda device: WindowPredictor(forward, card or _card(), UNSCALED, device, "float32")
+    return lambda device: WindowPredictor(forward, card or _card(), UNSCALED, device)
 
 
 def _run(
@@ -209,7 +209,7 @@ def test_flip_averaging_cancels_a_one_sided_network(image: np.ndarray) -> None:
     def shifted(batch: torch.Tensor) -> torch.Tensor:
         return torch.roll(batch, 1, dims=-1)
 
-    predictor = WindowPredictor(shifted, _card(), UNSCALED, "cpu", "float32", flip_averaging=True)
+    predictor = WindowPredictor(shifted, _card(), UNSCALED, "cpu", flip_averaging=True)
     window = image[None, :16, :16, :16]
     both = predictor(window).numpy()[0, 0]
     expected = (np.roll(window[0], 1, -1) + np.roll(window[0], -1, -1)) / 2
