@@ -86,11 +86,11 @@ def _make_room(newest: Path) -> None:
     networks = sorted(newest.parent.glob("*.xml"), key=lambda p: p.stat().st_mtime, reverse=True)
     total = 0
     for path in networks:
-        weights = path.with_suffix(".bin")
-        total += weights.stat().st_size if weights.exists() else 0
+        parts = [part for part in (path, path.with_suffix(".bin")) if part.exists()]
+        total += sum(part.stat().st_size for part in parts)
         if total > _MAX_BYTES and path != newest:
-            path.unlink(missing_ok=True)
-            weights.unlink(missing_ok=True)
+            for part in parts:
+                part.unlink(missing_ok=True)
 
 
 def _path(loaded: LoadedNetwork, window: ShapeZYX) -> Path:
