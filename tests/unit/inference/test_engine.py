@@ -222,9 +222,7 @@ def test_flip_averaging_gives_the_mirrored_answer_for_a_mirrored_volume() -> Non
     window = np.random.default_rng(3).random((16, 16, 16)).astype(np.float32)
 
     def answer(volume: np.ndarray, *, averaged: bool) -> np.ndarray:
-        predictor = WindowPredictor(
-            network, _card(), UNSCALED, "cpu", "float32", flip_averaging=averaged
-        )
+        predictor = WindowPredictor(network, _card(), UNSCALED, "cpu", flip_averaging=averaged)
         return predictor(np.ascontiguousarray(volume)[None]).numpy()[0, 0]
 
     for axes in [(0,), (1,), (2,), (0, 1, 2)]:

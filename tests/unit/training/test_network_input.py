@@ -51,7 +51,7 @@ def test_learning_and_using_agree(spec: Normalization, axes: str) -> None:
         rescale = spec.kind == "quantile_scale"
         ends = (spec.low_quantile, spec.high_quantile)
         scale = intensity_scale(sample_voxels(image), *ends, rescale=rescale)
-    WindowPredictor(forward, card, scale, "cpu", "float32")(image[None])
+    WindowPredictor(forward, card, scale, "cpu")(image[None])
     sample = make_sample(
         image, labels, step_zyx=(1, 1, 1), object_diameter_voxels=None, normalization=spec
     )
