@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,7 @@ from cellseg_app.cli.arguments import (
 )
 from cellseg_app.cli.terminal import Display, display_for
 from cellseg_app.core.errors import InputError, SettingsError
-from cellseg_app.core.progress import CancelToken
+from cellseg_app.core.interrupt import cancel_on_interrupt
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.inference.weights import LoadedNetwork
@@ -69,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
     base = _base_settings(arguments.preset, record)
     settings = settings_from(arguments, base)
     sources = _sources(arguments.inputs, record)
-    with display_for(as_json=arguments.json) as display, _cancel_on_interrupt() as cancel:
+    with display_for(as_json=arguments.json) as display, cancel_on_interrupt() as cancel:
         report = Reporting(
             display.progress, cancel, lambda sentence: display.event("note", sentence)
         )
@@ -190,7 +187,7 @@ def _show(event: BatchEvent, display: Display) -> None:
 
 
 def _resegment(arguments: argparse.Namespace) -> int:
-    with display_for(as_json=arguments.json) as display, _cancel_on_interrupt() as cancel:
+    with display_for(as_json=arguments.json) as display, cancel_on_interrupt() as cancel:
         for path in arguments.inputs:
             stored = find_probability(path)
             report = Reporting(
@@ -205,19 +202,3 @@ def _resegment(arguments: argparse.Namespace) -> int:
                 record=str(result.files.record),
             )
     return 0
-
-
-@contextmanager
-def _cancel_on_interrupt() -> Iterator[CancelToken]:
-    """A token that Ctrl+C sets; a second Ctrl+C ends the program at once."""
-    cancel = CancelToken()
-
-    def interrupt(number: int, frame: object) -> None:
-        cancel.cancel()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield cancel
-    finally:
-        signal.signal(signal.SIGINT, before)

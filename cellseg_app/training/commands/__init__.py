@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from cellseg_app.core.interrupt import cancel_on_interrupt
 from cellseg_app.training.commands.card_commands import add_bundle, add_reproduce
 from cellseg_app.training.commands.display import bars
 from cellseg_app.training.steps import KINDS, add_step_flags, request_of
@@ -49,7 +50,7 @@ def add_train_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
 
 def _run_step(arguments: argparse.Namespace) -> int:
     request = request_of(arguments, arguments.kind)
-    with bars() as sink:
-        result = KINDS[arguments.kind].run(request, sink, None)
+    with bars() as sink, cancel_on_interrupt() as cancel:
+        result = KINDS[arguments.kind].run(request, sink, cancel)
     print(result)  # noqa: T201
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cellseg_app.core.errors import SettingsError
+from cellseg_app.core.interrupt import cancel_on_interrupt
 from cellseg_app.training.commands.display import bars
 
 _FACTS: Final = ("title", "licence", "source", "citation", "notes")
@@ -54,12 +55,13 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 def _reproduce(arguments: argparse.Namespace) -> int:
     from cellseg_app.training.reproduce import reproduce
 
-    with bars() as sink:
+    with bars() as sink, cancel_on_interrupt() as cancel:
         comparison = reproduce(
             arguments.name,
             arguments.out,
             dict(_source(text) for text in arguments.data),
             progress=sink,
+            cancel=cancel,
             say=lambda text: print(text, flush=True),  # noqa: T201
         )
     print(comparison)  # noqa: T201

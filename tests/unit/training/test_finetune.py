@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +95,29 @@ def test_a_cancelled_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     )
     assert seen[0] == 4
     assert read_card(parts).weights_sha256 == read_card(whole).weights_sha256
+
+
+def test_ctrl_c_ends_after_a_step_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    request = _request(tmp_path)
+    out = tmp_path / "mine"
+    command = ["train", "finetune", "--data", str(tmp_path / "data"), "-o", str(out)]
+    command += ["--weights", request.weights, "--patch", "24", "--batch", "1", "--threads", "1"]
+    command += ["--steps", "60", "--validate-every", "30"]
+
+    def interrupt_once_it_learns() -> None:
+        while not (out / "run" / "log.csv").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=interrupt_once_it_learns)
+    watcher.start()
+    assert main(command) == 130
+    watcher.join()
+    step = torch.load(out / "run" / "checkpoint.pt", weights_only=True)["step"]
+    assert 0 < step < 60
+    assert main(command) == 0
+    rows = (out / "mine_curve.csv").read_text().splitlines()[1:]
+    assert [int(row.split(",")[0]) for row in rows] == [0, 30, 60]
 
 
 def test_other_labels_do_not_go_on_with_the_old_training(tmp_path: Path) -> None:
