@@ -104,6 +104,8 @@ def _settings(
     return continued_settings(request, start, data).model_copy(
         update={
             "patch_voxels": patch,
+            # The decoder has learned nothing yet, so that the start would be judged too hard.
+            "validate_first": False,
             "decoder_first_steps": max(_FEWEST_DECODER_STEPS, request.steps // 8),
         }
     )

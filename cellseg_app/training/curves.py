@@ -35,6 +35,13 @@ class LogRow:
     f1: float
     learning_rate: float
 
+    def __str__(self) -> str:
+        """What is known, for the log."""
+        known = (("loss", self.loss), ("Dice", self.dice), ("F1", self.f1))
+        shown = known if math.isfinite(self.dice) else (known[0], ("score", self.score))
+        parts = [f"{name} {value:.4f}" for name, value in shown if math.isfinite(value)]
+        return ", ".join(parts) or "nothing to judge by"
+
 
 @dataclass(frozen=True)
 class _Line:

@@ -193,7 +193,7 @@ class _Run:
         if judged and (self.best_row is None or row.score > self.best_row.score):
             self.best = {k: v.clone() for k, v in self.average.state_dict().items()}
             self.best_row, self.stale = row, 0
-        _LOGGER.info("step %d: loss %.4f, Dice %.3f, F1 %.3f", row.step, row.loss, row.dice, row.f1)
+        _LOGGER.info("step %d: %s", row.step, row)
         write_log(self.folder / "log.csv", self.log)
         write_curves(self.folder / "curve.svg", self.log, self.settings.architecture)
         self.save()

@@ -184,11 +184,13 @@ def main() -> None:
     parser.add_argument("--robustness", action="store_true", help="the second table instead")
     arguments = parser.parse_args()
     networks = arguments.networks or bundled_networks()
+    begins = tuple(arguments.volumes or ("",))
     if arguments.overlays:
         # Drawing is needed by few, so that it is loaded for them alone.
         from tests.benchmarks.overlays import draw_all
 
-        draw_all(arguments.data, networks, arguments.overlays, counts=arguments.counts)
+        drawn = arguments.overlays
+        draw_all(arguments.data, networks, drawn, counts=arguments.counts, begins=begins)
         return
     if arguments.robustness:
         from tests.benchmarks.robustness import print_robustness
@@ -197,7 +199,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         judges = real_judges(arguments.data) + held_out_embryo(arguments.data)
         judges += held_out_simulations(Path(scratch))
-        begins = tuple(arguments.volumes or ("",))
         wanted = [judge for judge in judges if judge.name.startswith(begins)]
         print(f"{'volume':<36} {'method':<26}", *(f"{c:>8.8}" for c in COLUMNS))
         classical_too = not arguments.no_classical

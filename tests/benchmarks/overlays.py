@@ -44,13 +44,22 @@ class Found:
     points: npt.NDArray[np.float64] | None = None
 
 
-def draw_all(data: Path, networks: Sequence[str], out: Path, *, counts: bool) -> None:
+def draw_all(
+    data: Path,
+    networks: Sequence[str],
+    out: Path,
+    *,
+    counts: bool,
+    begins: tuple[str, ...] = ("",),
+) -> None:
     """Write a picture of every network's result on every real volume, and crops if asked."""
     out.mkdir(parents=True, exist_ok=True)
     volumes: list[tuple[Path, Judge | Look]] = [(j.image, j) for j in real_judges(data)]
     volumes += [(data / look.name / "image.tif", look) for look in LOOKS]
     rows: list[list[object]] = []
     for path, volume in volumes:
+        if not volume.name.startswith(begins):
+            continue
         image = scaled(read(path))
         regions = crops_of(image, volume) if counts and isinstance(volume, Look) else []
         if regions:

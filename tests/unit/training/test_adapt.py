@@ -54,7 +54,7 @@ def test_it_parts_the_users_volume_and_puts_the_bright_class_first(tmp_path: Pat
     assert bright[labels > 0].mean() > bright[labels == 0].mean() + 0.1
 
 
-def test_the_start_is_changed_and_its_encoder_rests_at_first(tmp_path: Path) -> None:
+def test_the_encoder_rests_until_the_decoder_has_learned(tmp_path: Path) -> None:
     request = _request(tmp_path, steps=10, validate_every_steps=5)
     start = read_weights(Path(request.weights)).state
     result = read_weights(run_adaptation(request).with_suffix(".safetensors")).state
