@@ -18,7 +18,7 @@ from cellseg_app.inference.cards import (
     write_card,
 )
 from cellseg_app.inference.fingerprint import sha256_of
-from cellseg_app.training.recipe import Recipe, check_recipe
+from cellseg_app.training.recipe import Recipe, check_recipe, recipe_of_command
 
 _FIGURES: Final = {"f1@0.5": "F1@0.5", "detection_f1": "detection F1"}
 
@@ -89,7 +89,7 @@ def _only_card(folder: Path) -> Path:
 def _record(card: ModelCard, before: Recipe, curve: Path | None) -> dict[str, Any] | None:
     if card.training is None:
         return None
-    known = card.training.recipe
+    known = card.training.recipe or recipe_of_command(card.training.command)
     recipe = tuple(dict.fromkeys((*before, *known)))
     check_recipe(recipe)
     record = card.training.model_dump()

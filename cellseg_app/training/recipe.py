@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -75,6 +76,29 @@ def check_recipe(recipe: Iterable[Words]) -> list[tuple[str, Any]]:
             raise SettingsError(f"Two steps write to {out!r}.", "Give one another folder.")
         taken.add(out)
     return steps
+
+
+def recipe_of_command(command: str) -> Recipe:
+    """Return the steps in the text that older cards have instead of a recipe.
+
+    Raises
+    ------
+    SettingsError
+        It is something else than `cellseg train` commands parted by semicolons.
+    """
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=";")
+    lexer.whitespace_split = True
+    steps: list[list[str]] = [[]]
+    for word in lexer:
+        if word == ";":
+            steps.append([])
+        else:
+            steps[-1].append(word)
+    if any(words[:2] != ["cellseg", "train"] for words in steps):
+        raise SettingsError("This is no list of training commands.", "Give the steps one by one.")
+    recipe = tuple(tuple(words[2:]) for words in steps)
+    check_recipe(recipe)
+    return recipe
 
 
 def _made(recipe: Recipe, name: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from cellseg_app.cli import main
 from cellseg_app.core.errors import InputError, SettingsError, WeightsError
 from cellseg_app.inference.cards import TrainingRecord, read_card, write_card
-from cellseg_app.training.recipe import check_recipe
+from cellseg_app.training.recipe import check_recipe, recipe_of_command
 from cellseg_app.training.reproduce import reproduce
 from cellseg_app.training.requests import FinetuneRequest, SimulationRequest, TrainingRequest
 from cellseg_app.training.steps import parse_step, step_of
@@ -148,6 +148,20 @@ def test_an_old_card_says_what_to_run_by_hand(tmp_path: Path) -> None:
     write_card(old, weights.with_suffix(".json"))
     with pytest.raises(WeightsError, match="Run by hand: cellseg train wnet --data x"):
         reproduce(weights, tmp_path / "work", {})
+
+
+def test_the_text_of_an_old_card_becomes_steps() -> None:
+    text = (
+        "cellseg train simulate --count 748 --seed 2 -o sim2; cellseg train wnet --data sim2:1 "
+        "--hold-out 'simulated 0000?' --voxel-size 1.75 0.8 0.8 --steps 900 -o wnet"
+    )
+    simulate, wnet = recipe_of_command(text)
+    assert simulate == ("simulate", "--count", "748", "--seed", "2", "-o", "sim2")
+    assert wnet[:5] == ("wnet", "--data", "sim2:1", "--hold-out", "simulated 0000?")
+    assert _record(recipe=[simulate, wnet]).command == text
+    for other in ("", "make weights", "cellseg train wnet --data a -o b; rm -r b"):
+        with pytest.raises(SettingsError):
+            recipe_of_command(other)
 
 
 def test_a_folder_with_another_step_is_not_taken_for_done(tmp_path: Path) -> None:
