@@ -80,6 +80,7 @@ class MainWindow(QMainWindow):
         self._build_controllers()
         self._connect()
         restore_layout(self, self.docks, user)
+        self.log.folder = self.exports.folder
         self.log.listen()
 
     # ---- Building ----
@@ -97,18 +98,15 @@ class MainWindow(QMainWindow):
         self.table = TablePanel(cells, tuple(actions[key] for key in _TABLE_EXPORTS))
         self.plots = PlotPanel(cells, appearance)
         self.log = LogPanel()
-        above = (self.desk.messages, self.strip)
-        self.setCentralWidget(column(*above, self.viewer, growing=self.viewer, spacing=2))
+        parts = (self.desk.messages, self.strip, self.viewer)
+        self.setCentralWidget(column(*parts, growing=self.viewer, spacing=2))
 
     def _build_docks(self) -> None:
         contents = {
             "queue": self.queue,
             "layers": LayerPanel(self.viewer),
             "form": column(self.form, self.run_bar, growing=self.form),
-            "progress": self.progress,
-            "table": self.table,
-            "plots": self.plots,
-            "log": self.log,
+            **{name: getattr(self, name) for name in ("progress", "table", "plots", "log")},
         }
         self.docks = make_docks(self, contents)
 

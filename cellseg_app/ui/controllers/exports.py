@@ -77,6 +77,13 @@ class ExportController(QObject):
         for key, is_there in state.items():
             self._desk.actions[key].setEnabled(is_there)
 
+    def folder(self) -> Path:
+        """Where the results of the current volume lie; before a run, the volume itself."""
+        item = self._desk.session.current_item
+        if item is None:
+            return Path()
+        return item.path.parent if item.record is None else item.record.parent
+
     def ask_screenshot(self) -> None:
         """Save the viewer as a picture."""
         picture = self._scene.viewer.screenshot()
@@ -101,10 +108,7 @@ class ExportController(QObject):
     def _ask_path(self, title: str, suffix: str, filters: str) -> Path | None:
         item = self._desk.session.current_item
         stem = "cellseg" if item is None else item.path.name.split(".")[0]
-        folder = Path() if item is None else item.path.parent
-        if item is not None and item.record is not None:
-            folder = item.record.parent
-        proposal = str(folder / f"{stem}_{title}{suffix}")
+        proposal = str(self.folder() / f"{stem}_{title}{suffix}")
         chosen, used = QFileDialog.getSaveFileName(
             self._window, f"Export {title}", proposal, filters
         )

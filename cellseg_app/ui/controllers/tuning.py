@@ -138,7 +138,9 @@ class TuningController(QObject):
             self.labelled_class = cells.class_index
             text = count_sentence(cells.n_cells, "in the preview")
             self._bar.show_count(
-                text, "Change threshold or instances to see their effect.", can_apply=False
+                text,
+                "Change threshold or instances to see their effect; Start runs everything.",
+                can_apply=False,
             )
         elif scene.result is not None and scene.result.record.n_cells is not None:
             used = scene.result.record.used

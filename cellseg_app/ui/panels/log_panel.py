@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -78,6 +80,8 @@ class LogPanel(QWidget):
         column.addWidget(self.text)
         column.addLayout(buttons)
         self._relay: LogRelay | None = None
+        # Where the results lie that the log is about.
+        self.folder: Callable[[], Path] = Path
 
     def listen(self) -> None:
         """Show what the program logs from now on."""
@@ -104,7 +108,8 @@ class LogPanel(QWidget):
         QGuiApplication.clipboard().setText(self.contents())
 
     def _on_q_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the log", "cellseg.log", "Text (*.log)")
+        proposal = str(self.folder() / "cellseg.log")
+        path, _ = QFileDialog.getSaveFileName(self, "Save the log", proposal, "Text (*.log)")
         if not path:
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import tifffile
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import read_record
@@ -323,6 +324,32 @@ def test_the_list_the_panel_and_the_title_say_how_far_a_run_is(
     assert "%" not in window.windowTitle()
 
 
+def test_apply_to_all_tells_cells_apart_anew_without_the_network(
+    driver: Driver, volume_file: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = driver.window
+    twin = write_volume_tiff(
+        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
+    )
+    driver.open(volume_file, twin)
+    driver.run_and_show()
+    before = [item.record for item in window.desk.session.items]
+
+    def no_network(*_: object) -> None:
+        raise AssertionError("a network ran")
+
+    monkeypatch.setattr("torch.nn.Module.__call__", no_network)
+    driver.set(*THRESHOLD, value=0.95)
+    driver.wait_for_tuning()
+    driver.press("apply_all")
+    driver.until(lambda: not window.runs.is_running)
+    after = [item.record for item in window.desk.session.items]
+    assert not set(before) & set(after)
+    for path in after:
+        assert path is not None
+        assert read_record(path).settings.threshold.threshold == 0.95
+
+
 def test_cells_of_large_maps_are_followed_live_from_a_file(
     driver: Driver, volume_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -455,6 +482,31 @@ def test_rerun_from_record_gives_the_same_cells(driver: Driver, volume_file: Pat
     assert second != first
     left, right = (read_table(path.with_suffix(".csv")) for path in (first, second))
     assert left.equals(right)
+
+
+def test_the_log_is_proposed_to_be_saved_beside_the_results(
+    driver: Driver, volume_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As the start of the program does.
+    logging.getLogger("cellseg_app").setLevel(logging.INFO)
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    driver.until(lambda: "Settings: network" in window.log.contents())
+    proposed: list[str] = []
+
+    def answer(_parent: object, _title: str, proposal: str, _kinds: str) -> tuple[str, str]:
+        proposed.append(proposal)
+        return proposal, ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    save = next(b for b in window.log.findChildren(QPushButton) if b.text() == "Save…")
+    save.click()
+    (path,) = proposed
+    assert Path(path).parent == tmp_path / "results"
+    assert "Settings: network" in Path(path).read_text("utf-8")
+    own = [p for p in (tmp_path / "results").glob("cellseg_*.log") if p != Path(path)]
+    assert len(own) == 1, "the run saved its log by itself"
 
 
 def test_close_event_is_accepted_when_nothing_runs(driver: Driver) -> None:
