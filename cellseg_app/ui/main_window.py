@@ -231,15 +231,15 @@ class MainWindow(QMainWindow):
         self._refresh_actions()
 
     def _on_volume_done(self, path: Path, record: Path) -> None:
-        if not self.desk.session.form.display.show_results:
-            return
-        if self.desk.session.current == path:
+        session = self.desk.session
+        if session.form.display.show_results and session.current == path:
             self.results.show_record(record)
-            self.docks["table"].raise_()
 
     def _on_batch_done(self) -> None:
         self.run_bar.say_estimate("")
         self._task_bar.call()
+        if self.desk.session.form.display.show_results:
+            self.docks["table"].raise_()
         if sum(item.record is not None for item in self.desk.session.items) > 1:
             self.results.compare_tables()
 
@@ -292,8 +292,9 @@ class MainWindow(QMainWindow):
             return
         self.desk.remember(**saved_layout(self))
         self.hide()
-        self.log.stop_listening()
         self.desk.lanes.stop()
         self.viewer.shutdown()
+        # Last: a thread that logs must not be the one to delete what it logs to.
+        self.log.stop_listening()
         self._garbage.stop()
         event.accept()

@@ -102,7 +102,7 @@ class GridView(QWidget):
         self.linked = None
         for pane in self.panes:
             self._grid.removeWidget(pane)
-            pane.setParent(None)
+            pane.hide()
             pane.deleteLater()
         self.panes = []
 

@@ -54,6 +54,7 @@ class ResultsController(QObject):
             self._loading.blockSignals(True)
         handle = self._desk.lanes.files.submit("Loading results", loading_result(record))
         self._loading = handle
+        handle.ended.connect(self._on_loading_ended)
         self._desk.watch(handle, self._on_loaded)
 
     def show_preview(self, preview: Preview) -> None:
@@ -91,9 +92,11 @@ class ResultsController(QObject):
     def _records(self) -> list[Path]:
         return [item.record for item in self._desk.session.items if item.record is not None]
 
+    def _on_loading_ended(self) -> None:
+        self._loading = None
+
     def _on_loaded(self, result: object) -> None:
         assert isinstance(result, LoadedResult)
-        self._loading = None
         item = self._desk.session.current_item
         if item is None or item.record != result.record_path:
             return

@@ -57,7 +57,9 @@ class Message(QFrame):
 
     def close_message(self) -> None:
         """Take the message away."""
-        self.setParent(None)
+        # It stays its parent's until the event loop deletes it: Python would delete it at once,
+        # together with the button whose press is still being handled.
+        self.hide()
         self.deleteLater()
 
 
@@ -84,7 +86,8 @@ class MessageBar(QFrame):
 
     def messages(self) -> list[Message]:
         """The messages that are shown."""
-        return self.findChildren(Message, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        own = self.findChildren(Message, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        return [message for message in own if not message.isHidden()]
 
     def clear(self) -> None:
         """Take all messages away."""

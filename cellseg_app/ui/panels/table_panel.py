@@ -137,6 +137,7 @@ class TablePanel(Panel):
         while (item := self._chips.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
+                widget.hide()
                 widget.deleteLater()
         for one in self._cells.filters:
             chip = QToolButton()

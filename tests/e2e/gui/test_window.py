@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QToolButton
 
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import read_record
@@ -507,6 +507,26 @@ def test_the_log_is_proposed_to_be_saved_beside_the_results(
     assert "Settings: network" in Path(path).read_text("utf-8")
     own = [p for p in (tmp_path / "results").glob("cellseg_*.log") if p != Path(path)]
     assert len(own) == 1, "the run saved its log by itself"
+
+
+def test_a_result_that_is_gone_is_told_and_the_next_is_shown(
+    driver: Driver, volume_file: Path, tmp_path: Path
+) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    record = window.desk.session.items[0].record
+    assert record is not None
+    for _ in range(2):
+        window.results.show_record(tmp_path / "gone.json")
+        driver.until(lambda: not window.desk.lanes.files.busy)
+    assert "gone.json" in window.desk.messages.texts()[-1]
+    (message,) = window.desk.messages.messages()
+    message.findChildren(QToolButton)[-1].click()
+    assert not window.desk.messages.texts()
+    window.scene.result = None
+    window.results.show_record(record)
+    driver.until(lambda: window.scene.result is not None)
 
 
 def test_close_event_is_accepted_when_nothing_runs(driver: Driver) -> None:
