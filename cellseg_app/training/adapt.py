@@ -27,6 +27,7 @@ from cellseg_app.training.settings import TrainingSettings
 from cellseg_app.training.trainer import train_wnet
 
 _ORDERING_SAMPLES = 6
+_PATCH = 48
 _FEWEST_DECODER_STEPS = 20
 
 
@@ -88,7 +89,8 @@ def _settings(
     progress: ProgressSink | None,
     cancel: CancelToken | None,
 ) -> TrainingSettings:
-    patch = check_patch(request.patch_voxels, start)
+    bound = start.card.window_default if start.card.window_fixed else _PATCH
+    patch = check_patch(request.patch_voxels or bound, start)
     plan = UnlabelledPlan(
         CellSizeSettings.model_validate(parse_diameter(request.diameter)),
         request.voxel_size_um_zyx,

@@ -185,5 +185,10 @@ class AdaptRequest(_Learning):
     patience: int = Field(4, ge=1, description="Judgements without progress before stopping.")
     learning_rate: float = Field(3e-4, gt=0, description="Highest learning rate.")
     batch: int = Field(1, ge=1, le=64, description="Patches an update.")
-    patch_voxels: int = Field(48, ge=16, multiple_of=8, description="Edge of a patch in voxels.")
+    patch_voxels: int | None = Field(
+        None,
+        ge=16,
+        multiple_of=8,
+        description="Edge of a patch in voxels; 48, or the window that the weights are bound to.",
+    )
     augment: bool = Field(True, description="Learn from the patches as they are.")
