@@ -111,6 +111,11 @@ class InferenceSettings(Section):
         "What computes the network; auto takes what proves faster on this machine and draws the "
         "same cells.",
     )
+    skip_empty: bool = setting(
+        True,
+        "Skip empty windows",
+        "Windows that look like those in which the network was seen to find nothing are not run.",
+    )
     flip_averaging: bool = setting(
         False, "Average over flips", "Runs eight mirrored views; slower, a little more accurate."
     )

@@ -6,51 +6,31 @@ without the ones before it, with bit-identical values, which is what makes runs 
 
 from __future__ import annotations
 
+import itertools
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from cellseg_app.core.progress import StageProgress
-from cellseg_app.core.volume import LazyArray, ShapeZYX
+from cellseg_app.core.volume import LazyArray
+from cellseg_app.inference.emptiness import EmptyWindows
+from cellseg_app.inference.feed import WindowBatch, WindowFeed
 from cellseg_app.inference.predictor import WindowPredictor
+from cellseg_app.inference.stitching import Placement, Stitcher
 from cellseg_app.inference.windows import (
     WindowGrid,
     first_layer_of_slab,
-    layer_starts,
-    read_reflected,
     slab_bounds,
 )
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the work is done: device of the network, windows at once, where they are stitched."""
-
-    device: str
-    batch: int
-    stitch: Literal["device", "cpu", "disk"]
-
-    def smaller(self) -> Placement | None:
-        """The next thing to try when memory ran out; None when nothing is left to try."""
-        if self.batch > 1:
-            return replace(self, batch=self.batch // 2)
-        if self.stitch == "device" and self.device != "cpu":
-            return replace(self, stitch="cpu")
-        if self.stitch != "disk":
-            return replace(self, stitch="disk")
-        if self.device != "cpu":
-            return replace(self, device="cpu")
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +62,7 @@ def predict_slabs(
     stage: StageProgress,
     first_slab: int = 0,
     spill_folder: Path | None = None,
+    empty: EmptyWindows | None = None,
 ) -> Iterator[Slab]:
     """Yield the slabs of the probability from `first_slab` on.
 
@@ -104,6 +85,8 @@ def predict_slabs(
         Slabs before it exist already.
     spill_folder
         Where stitching goes when main memory is too small; None means the system's own place.
+    empty
+        Tells windows that are skipped; None computes every window.
 
     Raises
     ------
@@ -114,8 +97,9 @@ def predict_slabs(
     while True:
         try:
             predictor = make_predictor(attempt.device)
-            stitcher = _Stitcher(grid, attempt, spill_folder)
-            for slab in _slabs(image, predictor, stitcher, next_slab, stage):
+            stitcher = Stitcher(grid, attempt, spill_folder)
+            feed = WindowFeed(image, grid, attempt.batch, empty)
+            for slab in _slabs(feed, predictor, stitcher, next_slab, stage):
                 yield slab
                 next_slab = slab.number + 1
             return
@@ -158,104 +142,55 @@ def _step_down(attempt: Placement, error: BaseException) -> Placement:
 
 
 def _slabs(
-    image: LazyArray,
+    feed: WindowFeed,
     predictor: WindowPredictor,
-    stitcher: _Stitcher,
+    stitcher: Stitcher,
     first_slab: int,
     stage: StageProgress,
 ) -> Iterator[Slab]:
-    grid = stitcher.grid
-    bounds = slab_bounds(grid)
+    """Slabs, while one thread reads ahead and another keeps the network busy."""
+    bounds = slab_bounds(feed.grid)
     if first_slab >= len(bounds):
         return
-    with ThreadPoolExecutor(1, "window-reader") as reader:
-        for number in range(first_layer_of_slab(grid, first_slab), len(bounds)):
+    reader, network = ThreadPoolExecutor(1, "window-reader"), ThreadPoolExecutor(1, "network")
+    layers = range(first_layer_of_slab(feed.grid, first_slab), len(bounds))
+    try:
+        answers = _answers(feed.batches(layers, reader), predictor, network, stage)
+        for number, in_layer in itertools.groupby(answers, lambda answer: answer[0].layer):
             stitcher.begin_layer(number)
-            for indices, windows in _read_ahead(image, grid, number, stitcher.batch, reader):
-                stage.check()
-                stitcher.add(indices, predictor(windows))
-                stage.advance(len(indices))
+            for batch, answer in in_layer:
+                if answer is not None:
+                    stitcher.add(batch.indices, answer)
+                elif feed.empty is not None:
+                    stitcher.add_constant(batch.indices, feed.empty.fill)
+                stage.advance(len(batch.indices))
             begin, end = bounds[number]
             if number >= first_slab:
                 yield Slab(number, begin, end, stitcher.finished(begin, end))
+    finally:
+        network.shutdown(cancel_futures=True)
+        reader.shutdown(cancel_futures=True)
 
 
-def _read_ahead(
-    image: LazyArray, grid: WindowGrid, number: int, batch: int, reader: ThreadPoolExecutor
-) -> Iterator[tuple[list[ShapeZYX], npt.NDArray[Any]]]:
-    """Batches of one layer, the next one being read while the network is busy with this one."""
-    windows = layer_starts(grid, number)
-    batches = [windows[i : i + batch] for i in range(0, len(windows), batch)]
+def _answers(
+    batches: Iterator[WindowBatch],
+    predictor: WindowPredictor,
+    network: ThreadPoolExecutor,
+    stage: StageProgress,
+) -> Iterator[tuple[WindowBatch, torch.Tensor | None]]:
+    """Batches with the network's answers; it works on the next one while one is stitched."""
 
-    def read(part: list[tuple[ShapeZYX, tuple[int, int, int]]]) -> npt.NDArray[Any]:
-        return np.stack([read_reflected(image, start, grid.window_zyx) for _, start in part])
+    def answered(windows: npt.NDArray[Any]) -> torch.Tensor:
+        # What waits in the queue when cancelling is asked for does not run any more.
+        stage.check()
+        return predictor(windows)
 
-    pending = reader.submit(read, batches[0])
-    for part, following in zip(batches, [*batches[1:], None], strict=True):
-        block = pending.result()
-        if following is not None:
-            pending = reader.submit(read, following)
-        yield [index for index, _ in part], block
-
-
-class _Stitcher:
-    """Adds weighted windows into a buffer one window deep that moves down the volume."""
-
-    def __init__(self, grid: WindowGrid, placement: Placement, spill_folder: Path | None) -> None:
-        self.grid = grid
-        self.batch = placement.batch
-        self._on_disk = placement.stitch == "disk"
-        self._device = placement.device if placement.stitch == "device" else "cpu"
-        self._spill_folder = spill_folder
-        self._buffer: torch.Tensor | None = None
-        self._top = grid.axes[0].starts[0]
-
-    def begin_layer(self, number: int) -> None:
-        """Move the buffer down to a layer, keeping what overlaps with it."""
-        top = self.grid.axes[0].starts[number]
-        shift, self._top = top - self._top, top
-        if self._buffer is None or shift == 0:
-            return
-        kept = self._buffer.shape[1] - shift
-        if kept > 0:
-            self._buffer[:, :kept] = self._buffer[:, shift:].clone()
-        self._buffer[:, max(kept, 0) :] = 0
-
-    def add(self, indices: list[ShapeZYX], probabilities: torch.Tensor) -> None:
-        """Add windows (N, C, Z, Y, X), each weighted by its place in the grid."""
-        for index, probability in zip(indices, probabilities.to(self._device), strict=True):
-            weighted = probability
-            target, source = [slice(None)], [slice(None)]
-            for dim, (axis, i) in enumerate(zip(self.grid.axes, index, strict=True)):
-                weights = torch.from_numpy(axis.weights[i]).to(self._device)
-                shape = [-1 if d == dim else 1 for d in range(3)]
-                weighted = weighted * weights.view(1, *shape)
-                # The buffer is as deep as a window; along Y and X it holds the volume alone.
-                start = 0 if dim == 0 else axis.starts[i]
-                stop = axis.window if dim == 0 else axis.size
-                low, high = max(0, start), min(stop, start + axis.window)
-                target.append(slice(low, high))
-                source.append(slice(low - start, high - start))
-            self._ready(probability.shape[0])[tuple(target)] += weighted[tuple(source)]
-
-    def finished(self, begin: int, end: int) -> npt.NDArray[np.float16]:
-        """Planes begin…end of the volume, which no later layer reaches."""
-        if self._buffer is None:
-            raise ValueError("no window was added")
-        part = self._buffer[:, begin - self._top : end - self._top]
-        planes: npt.NDArray[np.float16] = part.to(torch.float16).cpu().numpy()
-        return planes
-
-    def _ready(self, classes: int) -> torch.Tensor:
-        if self._buffer is None:
-            depth, (_, height, width) = self.grid.window_zyx[0], self.grid.shape_zyx
-            shape = (classes, depth, height, width)
-            self._buffer = self._on_spill(shape) if self._on_disk else self._zeros(shape)
-        return self._buffer
-
-    def _zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.zeros(shape, dtype=torch.float32, device=self._device)
-
-    def _on_spill(self, shape: tuple[int, ...]) -> torch.Tensor:
-        with tempfile.TemporaryFile(dir=self._spill_folder) as file:
-            return torch.from_numpy(np.memmap(file, np.float32, "w+", shape=shape))
+    before: tuple[WindowBatch, Future[torch.Tensor] | None] | None = None
+    for batch in batches:
+        stage.check()
+        future = None if batch.windows is None else network.submit(answered, batch.windows)
+        if before is not None:
+            yield before[0], None if before[1] is None else before[1].result()
+        before = (batch, future)
+    if before is not None:
+        yield before[0], None if before[1] is None else before[1].result()

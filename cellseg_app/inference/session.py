@@ -16,7 +16,8 @@ from cellseg_app.core.settings import InferenceSettings, Precision, RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.devices import choose_device
-from cellseg_app.inference.engine import Placement, Slab, predict_slabs, windows_to_run
+from cellseg_app.inference.emptiness import EmptyWindows, bears_skipping, find_empty_windows
+from cellseg_app.inference.engine import Slab, predict_slabs, windows_to_run
 from cellseg_app.inference.lattice import NetworkLattice, network_lattice
 from cellseg_app.inference.normalize import IntensityScale, intensity_scale, sample_voxels
 from cellseg_app.inference.predictor import WindowPredictor
@@ -24,10 +25,12 @@ from cellseg_app.inference.runtime import Forward, RuntimeName
 from cellseg_app.inference.runtime.choice import choose_runtime
 from cellseg_app.inference.runtime.forwards import open_forward, torch_device
 from cellseg_app.inference.runtime.trials import Task, Trial
+from cellseg_app.inference.stitching import Placement
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.inference.windows import (
     WindowGrid,
-    read_reflected,
+    brightest_first,
+    sample_windows,
     slab_bounds,
     window_grid,
 )
@@ -37,7 +40,9 @@ _MARGIN: Final = 8
 # Two at once: torch takes a several times slower convolution for single small windows on CPUs.
 _CPU_BATCH: Final = 2
 _GPU_BATCH: Final = 4
-_PROBE_CANDIDATES: Final = 24
+_SAMPLED: Final = 24
+# Finding out what an empty window looks like costs a few windows.
+_WORTH_SKIPPING: Final = 32
 # Trials of runtimes: PyTorch, the other runtime, each in two precisions.
 _TRIALS: Final = 4
 
@@ -75,15 +80,19 @@ class NetworkSession:
     timing: ProbeTiming
     volume_shape_zyx: ShapeZYX
     overlap: float
+    empty: EmptyWindows | None
     notes_at_start: tuple[str, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about the choices made, and about what went wrong since."""
+        """What the user should know about the choices made, and about what happened since."""
+        notes = list(self.notes_at_start)
         trouble = getattr(self.forward, "trouble", None)
-        if trouble is None:
-            return self.notes_at_start
-        return (*self.notes_at_start, f"OpenVINO failed ({trouble}); PyTorch computed the rest.")
+        if trouble is not None:
+            notes.append(f"OpenVINO failed ({trouble}); PyTorch computed the rest.")
+        if self.empty is not None and self.empty.n_skipped:
+            notes.append(f"{self.empty.n_skipped} windows held nothing and were skipped.")
+        return tuple(notes)
 
     @property
     def card(self) -> ModelCard:
@@ -124,6 +133,7 @@ class NetworkSession:
             stage=stage,
             first_slab=first_slab,
             spill_folder=spill_folder,
+            empty=self.empty,
         )
 
     def _predictor_on(self, device: str) -> WindowPredictor:
@@ -167,9 +177,10 @@ def open_session(
     placement = _placement(loaded, wanted)
     probe_grid = _probe_grid(card, grid, lattice, wanted)
     threshold = settings.threshold.threshold
+    sample = brightest_first(sample_windows(image, probe_grid, _SAMPLED))
     task = Task(
         loaded,
-        _brightest_windows(image, probe_grid, placement.batch),
+        sample[: placement.batch],
         window_zyx=grid.window_zyx,
         n_windows=probe_grid.n_windows * (8 if wanted.flip_averaging else 1),
         threshold=card.default_threshold if threshold is None else threshold,
@@ -194,6 +205,7 @@ def open_session(
         timing=_timing(trial, grid, probe_grid, wanted),
         volume_shape_zyx=volume.shape_zyx,
         overlap=wanted.overlap,
+        empty=_empty_windows(task, trial, sample, wanted),
         notes_at_start=(
             *loaded.notes,
             *_window_notes(card, wanted),
@@ -267,15 +279,18 @@ def _placement(loaded: LoadedNetwork, wanted: InferenceSettings) -> Placement:
     return Placement(device, batch, "cpu" if on_cpu else "device")
 
 
-def _brightest_windows(image: LazyArray, grid: WindowGrid, count: int) -> npt.NDArray[Any]:
-    """Raw windows (count, Z, Y, X) with the most light among a bounded number of candidates."""
-    starts = [
-        (z, y, x)
-        for z in grid.axes[0].starts
-        for y in grid.axes[1].starts
-        for x in grid.axes[2].starts
-    ]
-    picked = np.unique(np.linspace(0, len(starts) - 1, _PROBE_CANDIDATES).round().astype(int))
-    windows = [read_reflected(image, starts[i], grid.window_zyx) for i in picked]
-    order = np.argsort([-float(np.mean(window, dtype=np.float64)) for window in windows])
-    return np.stack([windows[i] for i in order[:count]])
+def _empty_windows(
+    task: Task, trial: Trial, sample: npt.NDArray[Any], wanted: InferenceSettings
+) -> EmptyWindows | None:
+    card, few = task.loaded.card, task.n_windows < _WORTH_SKIPPING
+    if not wanted.skip_empty or few or not bears_skipping(card):
+        return None
+    predictor = task.predictor(trial.forward, trial.candidate.device)
+    scale = predictor.scale
+    return find_empty_windows(
+        sample,
+        predictor,
+        card=card,
+        threshold=task.threshold,
+        contrast=0.0 if scale is None else scale.high - scale.low,
+    )

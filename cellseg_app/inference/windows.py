@@ -91,8 +91,8 @@ def window_grid(
     minimum
         The network takes nothing smaller; smaller volumes are continued by reflection.
     margin
-        Voxels by which the windows reach beyond the border, so that border voxels too are seen
-        with surroundings (reflected).
+        Voxels by which the windows reach beyond the border at most, so that border voxels too
+        are seen with surroundings (reflected); less where it would take more windows.
     blend_sigma
         Width of the Gaussian by which the middle of a window is trusted more than its rim, as a
         share of the window; None for a plain mean.
@@ -112,16 +112,17 @@ def _axis_windows(
     margin: int,
     blend_sigma: float | None,
 ) -> AxisWindows:
-    extent = size + 2 * margin
     divisor, minimum = divisor_and_minimum
-    edge = max(extent if window == "whole" else window, minimum)
+    edge = max(size + 2 * margin if window == "whole" else window, minimum)
     edge = -(-edge // divisor) * divisor
-    if edge >= extent:
+    if edge >= size:
         starts: tuple[int, ...] = (-((edge - size) // 2),)
     else:
         step = max(1, int(edge * (1 - overlap)))
-        last = extent - edge
-        n_windows = -(-last // step) + 1
+        n_windows = -(-(size - edge) // step) + 1
+        spare = edge + (n_windows - 1) * step - size
+        margin = min(margin, spare // 2)
+        last = size + 2 * margin - edge
         starts = tuple(min(i * step, last) - margin for i in range(n_windows))
     return AxisWindows(size, edge, starts, _partition_of_unity(size, edge, starts, blend_sigma))
 
@@ -161,6 +162,20 @@ def read_reflected(array: LazyArray, starts_zyx: ShapeZYX, shape: ShapeZYX) -> n
         if pick is not None:
             block = np.take(block, pick, axis=axis)
     return block
+
+
+def sample_windows(array: LazyArray, grid: WindowGrid, count: int) -> npt.NDArray[Any]:
+    """Read up to `count` windows (N, Z, Y, X) spread evenly over the grid."""
+    starts = list(itertools.product(*(axis.starts for axis in grid.axes)))
+    picked = np.unique(np.linspace(0, len(starts) - 1, count).round().astype(int))
+    return np.stack([read_reflected(array, starts[i], grid.window_zyx) for i in picked])
+
+
+def brightest_first(windows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Windows (N, Z, Y, X) ordered by their mean, the brightest first."""
+    means = [-float(np.mean(window, dtype=np.float64)) for window in windows]
+    ordered: npt.NDArray[Any] = windows[np.argsort(means)]
+    return ordered
 
 
 def layer_starts(grid: WindowGrid, z_index: int) -> list[tuple[ShapeZYX, tuple[int, int, int]]]:

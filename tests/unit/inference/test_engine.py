@@ -12,9 +12,10 @@ from monai.inferers import sliding_window_inference
 from cellseg_app.core.errors import Cancelled
 from cellseg_app.core.progress import CancelToken, Progress, StageProgress
 from cellseg_app.inference.cards import ModelCard, OutputSpec
-from cellseg_app.inference.engine import Placement, predict_slabs, windows_to_run
+from cellseg_app.inference.engine import predict_slabs, windows_to_run
 from cellseg_app.inference.normalize import IntensityScale
 from cellseg_app.inference.predictor import Forward, WindowPredictor
+from cellseg_app.inference.stitching import Placement
 from cellseg_app.inference.windows import WindowGrid, window_grid
 
 UNSCALED = IntensityScale(0.0, 1.0, rescale=True)

@@ -1,0 +1,143 @@
+"""Windows that hold nothing need no network: how to tell them, proven on the volume itself.
+
+A window counts as empty if its smoothed intensities rise no higher above its own background than
+in windows of the same volume that the network was shown and in which it found nothing. Where no
+such windows are found, every window is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cellseg_app.inference.cards import ModelCard
+
+# Boxes about as large as a small and a typical cell on the network's lattice: (edge, step), voxels.
+_BOXES: Final = ((5, 2), (9, 4))
+# Only windows whose structure is this small a share of the volume's contrast may be empty.
+_CLEARLY_FLATTER: Final = 0.35
+_TRIED: Final = 4
+# The maximum of noise scatters by a few per cent from window to window.
+_SCATTER: Final = 1.15
+# "Nothing" keeps this share of the threshold away from it.
+_QUIET_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLook:
+    """How bright a window is, and how far its boxes rise above its median at each size."""
+
+    background: float
+    rises: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class EmptyWindows:
+    """Tells empty windows of one volume and counts them.
+
+    Attributes
+    ----------
+    limit
+        Windows that look no brighter and no rougher than this are empty.
+    fill
+        What the network answers in them, per class.
+    """
+
+    limit: WindowLook
+    fill: tuple[float, ...]
+    _count: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def n_skipped(self) -> int:
+        """How many windows were told to be empty so far."""
+        return self._count[0]
+
+    def holds_nothing(self, window: npt.NDArray[Any]) -> bool:
+        """Whether a raw window (Z, Y, X) needs no network."""
+        seen = look_at(window)
+        empty = seen.background <= self.limit.background and all(
+            rise <= most for rise, most in zip(seen.rises, self.limit.rises, strict=True)
+        )
+        self._count[0] += empty
+        return empty
+
+
+def bears_skipping(card: ModelCard) -> bool:
+    """Return whether a network's answer to a window depends on what the window holds alone.
+
+    Cards that scale every window by itself make structure of noise; the compatible ones promise
+    the output of the plugin to the last voxel.
+    """
+    known_class = card.classes == 1 or card.output.foreground_class is not None
+    return (
+        card.normalization.scope == "volume"
+        and card.output.activation != "stretch_per_window"
+        and known_class
+        and not card.cellseg3d_compatible
+    )
+
+
+def look_at(window: npt.NDArray[Any]) -> WindowLook:
+    """Return how a raw window (Z, Y, X) looks."""
+    values = torch.from_numpy(np.ascontiguousarray(window, dtype=np.float32))[None, None]
+    rises, background = [], 0.0
+    for edge, step in _BOXES:
+        kernel = [min(edge, n) for n in window.shape]
+        boxes = torch.nn.functional.avg_pool3d(values, kernel, stride=step)
+        background = float(boxes.median())
+        rises.append(float(boxes.max()) - background)
+    return WindowLook(background, tuple(rises))
+
+
+def find_empty_windows(
+    sample: npt.NDArray[Any],
+    predict: Callable[[npt.NDArray[Any]], torch.Tensor],
+    *,
+    card: ModelCard,
+    threshold: float,
+    contrast: float,
+) -> EmptyWindows | None:
+    """Return what tells empty windows, or None where the sample holds none.
+
+    Parameters
+    ----------
+    sample
+        Raw windows (N, Z, Y, X) from all over the volume.
+    predict
+        The network: windows (N, Z, Y, X) in, probabilities (N, C, Z, Y, X) out.
+    card
+        Says which class is the foreground.
+    threshold
+        Probability above which a voxel is foreground.
+    contrast
+        Intensity from background to cells, as far as it is known.
+    """
+    looks = [look_at(window) for window in sample]
+    roughness = np.array([look.rises[-1] for look in looks])
+    flat = np.flatnonzero(roughness <= _CLEARLY_FLATTER * max(contrast, roughness.max()))
+    # The roughest of the flat ones: what holds for them holds for the flatter ones.
+    tried = flat[np.argsort(-roughness[flat], kind="stable")][:_TRIED]
+    shown = card.output.foreground_class or 0
+    quiet, fills = [], []
+    for number in tried:
+        answer = predict(sample[number][np.newaxis])[0]
+        if float(answer[shown].max()) < _QUIET_SHARE * threshold:
+            quiet.append(looks[number])
+            fills.append(answer.flatten(1).median(dim=1).values.cpu().numpy())
+        else:
+            quiet.clear()
+            fills.clear()
+    if not quiet:
+        return None
+    rises = zip(*(look.rises for look in quiet), strict=True)
+    background = max(look.background + look.rises[0] for look in quiet)
+    fill = np.mean(fills, axis=0) if card.classes > 1 else np.zeros(1)
+    return EmptyWindows(
+        WindowLook(background, tuple(_SCATTER * max(rise) for rise in rises)),
+        tuple(float(value) for value in fill),
+    )
