@@ -9,11 +9,10 @@ from scipy import ndimage
 from tests.synthetic_cells import touching_ellipsoids
 
 CELLS_IN_256_CUBED = 5000
+Image = npt.NDArray[np.uint16]
 
 
-def crowded_volume(
-    edge: int, *, seed: int = 0
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint32]]:
+def crowded_volume(edge: int, *, seed: int = 0) -> tuple[Image, npt.NDArray[np.uint32]]:
     """An image (edge, edge, edge) with about 5,000 cells per 256³, and their labels."""
     truth = touching_ellipsoids(
         (edge,) * 3, round(CELLS_IN_256_CUBED * (edge / 256) ** 3), closeness=0.85, seed=seed

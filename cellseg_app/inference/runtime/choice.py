@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cellseg_app.core.progress import StageProgress
-from cellseg_app.core.settings import InferenceSettings, Precision
+from cellseg_app.core.settings import InferenceSettings
 from cellseg_app.inference.devices import native_half_precision
 from cellseg_app.inference.runtime.agreement import agreement
 from cellseg_app.inference.runtime.converted import is_converted
@@ -72,33 +72,33 @@ class _Chooser:
     ) -> None:
         self._wanted = wanted
         self._device = device
+        self._torch_device = torch_device(device)
         self._task = task
         self._trials = Trials(task, stage)
         self._units = self._openvino_units()
 
     def choose(self) -> Choice:
         precision = self._wanted.precision
-        asked_for = f"{precision} was asked for." if precision != "auto" else ""
-        if not asked_for and self._wanted.runtime == "auto":
-            if self._task.n_windows <= _FEW_WINDOWS:
-                return self._choice(self._exact(), "So few windows need nothing faster.")
-        levels = self._levels()
-        reasons = [] if len(levels) > 1 else [f"{self._device} has no native half precision."]
-        for level in levels:
-            best, reason = self._best(level)
-            reasons += [reason] if reason else []
-            if best is not None:
-                return self._choice(best, asked_for or " ".join(reasons))
-        last: Precision = "float32" if precision == "auto" else precision
-        return self._choice(
-            self._trials.in_torch(self._torch_device, last), asked_for or " ".join(reasons)
+        if precision != "auto":
+            level = [place._replace(precision=precision) for place in self._places()]
+            best = self._fastest(level) or self._trials.in_torch(self._torch_device, precision)
+            return self._choice(best, f"{precision} was asked for.")
+        exact = self._fastest(self._places()) or self._in_torch()
+        if self._task.n_windows <= _FEW_WINDOWS:
+            return self._choice(exact, "So few windows need nothing faster.")
+        halves = [(place, native_half_precision(place.device)) for place in self._places()]
+        level = [place._replace(precision=half) for place, half in halves if half is not None]
+        if not level:
+            return self._choice(exact, f"{self._device} has no native half precision.")
+        quick = self._fastest(level)
+        if quick is None:
+            return self._choice(exact, "Half precision does not run here.")
+        agrees, why = agreement(
+            exact.output, quick.output, quick.candidate.precision, self._task.threshold
         )
+        return self._choice(quick if agrees else exact, why)
 
-    @property
-    def _torch_device(self) -> str:
-        return torch_device(self._device)
-
-    def _exact(self) -> Trial:
+    def _in_torch(self) -> Trial:
         return self._trials.in_torch(self._torch_device, "float32")
 
     def _openvino_units(self) -> list[str]:
@@ -115,46 +115,17 @@ class _Chooser:
             return []
         return ["cpu", *(intel_units() if wanted.device == "auto" else [])]
 
-    def _levels(self) -> list[list[Candidate]]:
-        """Candidates, those of one precision together, the fastest precision first."""
-        precision = self._wanted.precision
-        places: list[Candidate] = [Candidate("openvino", u, "float32") for u in self._units]
+    def _places(self) -> list[Candidate]:
+        """Where the network may be computed, in float32."""
+        places = [Candidate("openvino", unit, "float32") for unit in self._units]
         if self._wanted.runtime != "openvino" or not places:
             places.append(Candidate("torch", self._torch_device, "float32"))
-        if precision != "auto":
-            return [[place._replace(precision=precision) for place in places]]
-        halves = [(place, native_half_precision(place.device)) for place in places]
-        quick = [place._replace(precision=half) for place, half in halves if half is not None]
-        return [quick, places] if quick else [places]
+        return places
 
-    def _best(self, level: list[Candidate]) -> tuple[Trial | None, str]:
-        """The fastest candidate if it draws the same cells, and what speaks for or against it."""
-        candidates, key = self._worth_trying(level)
-        tried = [self._trials.run(candidate) for candidate in candidates]
-        trials = [trial for trial in tried if trial is not None]
-        if not trials:
-            return None, ""
-        fastest = min(trials, key=lambda trial: trial.seconds)
-        if key is not None:
-            _remember(key, fastest, trials)
-        agrees, reason = self._agrees(fastest)
-        return fastest if agrees else None, reason
-
-    def _agrees(self, trial: Trial) -> tuple[bool, str]:
-        candidate = trial.candidate
-        asked = self._wanted.precision != "auto" and (
-            self._wanted.runtime != "auto" or candidate.precision != "float32"
-        )
-        if asked or candidate == self._exact().candidate:
-            return True, ""
-        return agreement(
-            self._exact().output, trial.output, candidate.precision, self._task.threshold
-        )
-
-    def _worth_trying(self, level: list[Candidate]) -> tuple[list[Candidate], str | None]:
-        """Which candidates to try, and under which key the winner is remembered."""
-        if not self._units or len(level) == 1:
-            return level, None
+    def _fastest(self, level: list[Candidate]) -> Trial | None:
+        """The fastest of the candidates; None if OpenVINO is asked for and cannot run."""
+        if len(level) == 1:
+            return self._trials.run(level[0])
         key = decision_key(
             self._task.loaded,
             self._task.window,
@@ -166,23 +137,44 @@ class _Chooser:
         known = remembered_decision(key)
         if known is not None:
             found = [c for c in level if [c.runtime, c.device] == known["taken"]]
-            return found or level, None
+            trial = self._trials.run(found[0]) if found else None
+            if trial is not None:
+                return trial
         if self._wanted.runtime == "auto" and not self._worth_converting():
-            return [c for c in level if c.runtime == "torch"], None
-        return level, key
+            return self._trials.run(level[-1])
+        tried = [self._trials.run(candidate) for candidate in level]
+        usable = [trial for trial in tried if trial is not None and self._computes_the_same(trial)]
+        if not usable:
+            return None
+        best = min(usable, key=lambda trial: trial.seconds)
+        _remember(key, best, usable)
+        return best
+
+    def _computes_the_same(self, trial: Trial) -> bool:
+        if trial.candidate.precision != "float32" or trial.candidate.runtime == "torch":
+            return True
+        exact = self._in_torch().output
+        agrees, why = agreement(exact, trial.output, "float32", self._task.threshold)
+        if not agrees:
+            self._trials.failures.append(f"OpenVINO is not used for this network. {why}")
+        return agrees
 
     def _worth_converting(self) -> bool:
-        work_s = self._exact().seconds * self._task.n_windows
-        return work_s >= _WORTH_CONVERTING_S or is_converted(self._task.loaded, self._task.window)
+        if is_converted(self._task.loaded, self._task.window):
+            return True
+        few = self._task.n_windows <= _FEW_WINDOWS
+        return not few and self._in_torch().seconds * self._task.n_windows >= _WORTH_CONVERTING_S
 
     def _choice(self, trial: Trial, why_precision: str) -> Choice:
         candidate = trial.candidate
         names = {"torch": "PyTorch", "openvino": "OpenVINO"}
-        notes = [f"Precision {candidate.precision}: {why_precision}".rstrip(": ")]
-        notes.extend(self._trials.failures)
         where = "" if candidate.device == self._device else f" on the {candidate.device.upper()}"
-        notes.append(f"The network is computed by {names[candidate.runtime]}{where}.")
-        return Choice(trial, tuple(notes))
+        notes = (
+            f"Precision {candidate.precision}: {why_precision}",
+            *self._trials.failures,
+            f"The network is computed by {names[candidate.runtime]}{where}.",
+        )
+        return Choice(trial, notes)
 
 
 def _remember(key: str, best: Trial, trials: Sequence[Trial]) -> None:

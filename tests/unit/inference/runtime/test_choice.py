@@ -83,7 +83,7 @@ def test_the_faster_runtime_is_remembered(
     monkeypatch.setattr(choice_module.Trials, "run", counted)
     again = open_with(loaded, precision="float32")
     assert again.runtime == first.runtime
-    assert tried == [first.runtime]
+    assert set(tried) == {first.runtime}
 
 
 @pytest.mark.usefixtures("every_run_is_worth_it")
@@ -116,21 +116,22 @@ def test_what_openvino_cannot_run_is_run_by_pytorch_and_said(
 def test_openvino_failing_half_way_is_survived_and_said(
     loaded: LoadedNetwork, open_with: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = _probability(open_with(loaded, runtime="torch", precision="float32"))
-    session = open_with(loaded, runtime="openvino", precision="float32")
+    same = {"precision": "float32", "overlap": 0.75, "batch": 1}
+    expected = _probability(open_with(loaded, runtime="torch", **same))
+    session = open_with(loaded, runtime="openvino", **same)
     runs = 0
     original = type(session.forward)._run
 
     def breaking(self: object, windows: np.ndarray) -> np.ndarray:
         nonlocal runs
         runs += 1
-        if runs > 2:
+        if runs > 1:
             raise RuntimeError("device lost")
         return original(self, windows)  # type: ignore[no-any-return]
 
     monkeypatch.setattr(type(session.forward), "_run", breaking)
     np.testing.assert_allclose(_probability(session), expected, atol=1e-3)
-    assert runs == 3
+    assert runs == 2
     assert any("device lost" in note for note in session.notes)
 
 

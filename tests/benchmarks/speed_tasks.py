@@ -1,0 +1,202 @@
+"""What `speed.py` measures, each task in a process of its own so that its peak memory is known.
+
+The baseline is the way of napari-cellseg3d 0.2.4, written from its description: MONAI's sliding
+windows of 64³ with an overlap of 0.25, one at a time, float32, every window stretched to 0…1, then
+scikit-image's watershed and regionprops on the whole volume.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.inferers.utils import sliding_window_inference
+from torch.utils.flop_counter import FlopCounterMode
+
+from cellseg_app.inference.runtime.agreement import dice_of
+from cellseg_app.inference.runtime.forwards import open_forward
+from cellseg_app.io.tiff_write import write_volume_tiff
+from tests.benchmarks.postprocess import measure, ours, plugin_statistics, plugin_watershed
+from tests.seeded_networks import seeded_network, stored_network
+from tests.simulated_volume import crowded_volume, sparse_volume
+from tests.synthetic_cells import peaked_map, touching_ellipsoids
+
+Result = dict[str, Any]
+WINDOW = (64, 64, 64)
+_REPEATS = 3
+_AT_ONCE = 2
+
+
+def windows(network: str) -> Result:
+    """One published-size network on single windows: PyTorch as the baseline, then OpenVINO."""
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = stored_network(network, {}, Path(folder), window_default=64)
+    seeded = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
+    loaded.module.load_state_dict(seeded.state_dict())
+    batch = torch.rand(_AT_ONCE, 1, *WINDOW, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        baseline_s, exact = _median(lambda: loaded.module(batch[:1]))
+        result: Result = {"baseline_s": baseline_s, "gflop": _gflop(loaded.module, batch[:1])}
+        for precision in ("float32", "bfloat16"):
+            forward = open_forward(
+                loaded, "openvino", device="cpu", precision=precision, window=WINDOW,
+                at_once=_AT_ONCE,
+            )  # fmt: skip
+            seconds, found = _median(lambda f=forward: f(batch))
+            difference = _stretched(exact[:1]) - _stretched(found[:1])
+            masks = [_stretched(each[:1]) > 0.5 for each in (exact, found)]
+            result[precision] = {
+                "s": seconds / _AT_ONCE,
+                "dice": round(dice_of(*masks), 5),
+                "max_difference": float(difference.abs().max()),
+            }
+    return result
+
+
+def peak() -> Result:
+    """GFLOP/s of a 1×1×1 convolution, the most a network can get out of this machine."""
+    conv = torch.nn.Conv3d(256, 256, 1)
+    x = torch.rand(1, 256, 32, 32, 32)
+    gflop = 2 * 256 * 256 * 32**3 / 1e9
+    with torch.inference_mode():
+        exact, _ = _median(lambda: conv(x), repeats=9)
+        half_conv, half_x = conv.bfloat16(), x.bfloat16()
+        half, _ = _median(lambda: half_conv(half_x), repeats=9)
+    return {"float32": gflop / exact, "bfloat16": gflop / half}
+
+
+def cells(edge: int) -> Result:
+    """Watershed and the plugin's statistics on a realistic map, both ways."""
+    truth = touching_ellipsoids((edge,) * 3, round(5000 * (edge / 256) ** 3), closeness=0.85)
+    probability = peaked_map(truth)
+    workers = os.cpu_count() or 1
+    from tests.benchmarks.postprocess import _AS_THE_PLUGIN
+
+    def theirs() -> Any:
+        labels = plugin_watershed(probability)
+        return labels, plugin_statistics(labels)
+
+    def own() -> Any:
+        labels = ours(probability, "watershed", workers)
+        return labels, measure(labels, _AS_THE_PLUGIN, workers)
+
+    baseline_s, (expected, _) = _median(theirs)
+    own_s, (found, _) = _median(own)
+    masks = [torch.from_numpy(np.asarray(labels > 0)) for labels in (expected, found)]
+    return {
+        "baseline_s": baseline_s,
+        "own_s": own_s,
+        "dice": round(dice_of(*masks), 5),
+        "baseline_cells": int(len(np.unique(expected)) - 1),
+        "own_cells": int(found.max()),
+    }
+
+
+def baseline_run(edge: int, network: str = "SegResNet") -> Result:
+    """A whole run the baseline's way: network, map, watershed, statistics, files."""
+    image, truth = crowded_volume(edge)
+    module = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
+    # Seeded weights find no cells, so what comes after the network works on a realistic map.
+    realistic = peaked_map(truth)
+    del truth
+    begin = time.perf_counter()
+    volume = torch.from_numpy(image.astype(np.float32))[None, None]
+    with torch.inference_mode():
+        sliding_window_inference(
+            volume, WINDOW, 1, lambda window: _stretched(module(window)), overlap=0.25
+        )
+    network_s = time.perf_counter() - begin
+    labels = plugin_watershed(realistic)
+    rows = plugin_statistics(labels)
+    with tempfile.TemporaryDirectory() as folder:
+        write_volume_tiff(Path(folder, "map.tif"), realistic.astype(np.float32))
+        write_volume_tiff(Path(folder, "labels.tif"), labels.astype(np.uint32))
+        np.savetxt(Path(folder, "cells.csv"), np.asarray(rows), delimiter=",")
+    return {"s": time.perf_counter() - begin, "network_s": network_s, "cells": len(rows)}
+
+
+def own_run(edge: int, *options: str, sparse: bool = False) -> Result:
+    """`cellseg run` on a file, everything as it comes; the second run is the one that counts.
+
+    The first one converts the network, once per machine, and is told too.
+    """
+    from cellseg_app.cli import main
+
+    image = sparse_volume(edge) if sparse else crowded_volume(edge)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_volume_tiff(Path(folder, "volume.tif"), image, spacing_um_zyx=(1, 1, 1))
+        del image
+        seconds = []
+        for attempt in ("first", "again"):
+            out = Path(folder, attempt)
+            begin = time.perf_counter()
+            code = main(["run", str(path), "-o", str(out), "--diameter", "none", *options])
+            seconds.append(time.perf_counter() - begin)
+            if code:
+                raise RuntimeError(f"cellseg run ended with {code}")
+        (record,) = [p for p in out.glob("*.json") if "_pred1" in p.name]
+        content = json.loads(record.read_text(encoding="utf-8"))
+    return {
+        "s": seconds[1],
+        "first_s": seconds[0],
+        "network_s": content["seconds"]["network"],
+        "preparing_s": content["seconds"]["preparing"],
+        "stages": content["seconds"],
+        "cells": content["n_cells"],
+        "runtime": content["used"]["runtime"],
+        "precision": content["used"]["precision"],
+        "notes": content["notes"],
+    }
+
+
+def sparse_run(edge: int, *options: str) -> Result:
+    """The same on a volume in which few windows hold cells."""
+    return own_run(edge, *options, sparse=True)
+
+
+def _median(work: Callable[[], Any], repeats: int = _REPEATS) -> tuple[float, Any]:
+    result = work()
+    seconds = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds), result
+
+
+def _gflop(module: torch.nn.Module, window: torch.Tensor) -> float:
+    with FlopCounterMode(display=False) as counter:
+        module(window)
+    return float(counter.get_total_flops()) / 1e9
+
+
+def _stretched(answer: torch.Tensor) -> torch.Tensor:
+    low, high = answer.min(), answer.max()
+    return (answer - low) / (high - low)
+
+
+TASKS: dict[str, Callable[..., Result]] = {
+    task.__name__: task for task in (windows, peak, cells, baseline_run, own_run, sparse_run)
+}
+
+
+def run_task(name: str, *arguments: Any) -> Result:
+    """Run a task here and add the process's peak memory (MiB)."""
+    result = TASKS[name](*arguments)
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return result | {"peak_mib": peak_kib / (1024 if sys.platform != "darwin" else 1024**2)}
+
+
+if __name__ == "__main__":
+    done = run_task(sys.argv[1], *json.loads(sys.argv[2]))
+    Path(sys.argv[3]).write_text(json.dumps(done), encoding="utf-8")
