@@ -180,10 +180,18 @@ def _answers(
 ) -> Iterator[tuple[WindowBatch, torch.Tensor | None]]:
     """Batches with the network's answers; it works on the next one while one is stitched."""
 
+    broken: list[BaseException] = []
+
     def answered(windows: npt.NDArray[Any]) -> torch.Tensor:
-        # What waits in the queue when cancelling is asked for does not run any more.
+        # What waits in the queue when cancelling is asked for, or after a failure, runs no more.
         stage.check()
-        return predictor(windows)
+        if broken:
+            raise broken[0]
+        try:
+            return predictor(windows)
+        except BaseException as error:
+            broken.append(error)
+            raise
 
     before: tuple[WindowBatch, Future[torch.Tensor] | None] | None = None
     for batch in batches:
