@@ -106,9 +106,11 @@ def measure_cells(
     mean_probability
         Of the probability map.
     uncertainty
-        Twice what its largest probability lacks to 1, at most 1: 0 where the network is certain
-        of the cell's surest voxel, 1 where it is undecided there. It tells cells that may be
-        none, whatever the map's shape; it does not tell how sure the outline is.
+        What the cell's largest and its mean probability together lack to 2, at most 1: near 0
+        where the network is certain, 1 where it is undecided everywhere in the cell. The largest
+        one tells of cells that may be none, the mean one of maps that are 1 at some voxel of
+        every cell. Compare cells of one network: maps that fall from the centre to the border
+        never come to 0. It does not tell how sure the outline is.
     touches_border
         Whether a voxel lies on a face of the volume; axes of one voxel have none.
 
@@ -203,9 +205,10 @@ def _table(
     if sums.intensity is not None:
         columns |= _intensity_columns(sums.intensity, n_voxels)
     if sums.probability is not None:
-        columns["mean_probability"] = sums.probability.total / n_voxels
+        mean = sums.probability.total / n_voxels
+        columns["mean_probability"] = mean
         if uncertainty:
-            columns["uncertainty"] = np.clip(2 * (1 - sums.probability.most), 0, 1)
+            columns["uncertainty"] = np.clip(2 - sums.probability.most - mean, 0, 1)
     faces = np.asarray(shape) > 1
     touches = (moments.low == 0) | (moments.high == np.asarray(shape))
     columns["touches_border"] = (touches & faces).any(axis=1)

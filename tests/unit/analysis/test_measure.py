@@ -159,11 +159,11 @@ def test_clear_cells_are_certain_and_faint_ones_are_not(
     probability = np.where(labels == 3, 0.3 + 0.4 * clear, probability)
     cells = measure_cells(labels, probability=probability, block_zyx=block, workers=2).cells
     certain, undecided, doubtful = cells["uncertainty"]
-    assert certain < 0.25
+    assert certain < 0.5
     assert undecided > 0.9
     assert certain + 0.2 < doubtful < undecided
     whole = measure_cells(labels, probability=probability, block_zyx=labels.shape).cells
-    np.testing.assert_array_equal(cells["uncertainty"], whole["uncertainty"])
+    np.testing.assert_allclose(cells["uncertainty"], whole["uncertainty"], rtol=1e-12)
     assert cells["uncertainty"].between(0, 1).all()
 
 
