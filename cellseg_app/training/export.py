@@ -28,6 +28,8 @@ from cellseg_app.training.settings import OWN_NORMALIZATION, TrainingSettings
 # Below one half, because people outline a little more than half of what a cell stands out.
 PEAKED_THRESHOLD = 0.45
 SEED_DEPTH = 0.1
+# Small patches train faster; windows as small would only mean more overlap.
+_SMALLEST_WINDOW = 64
 _DECODER = "decoder."
 _LAST_BLOCK = "encoder.out_b.module."
 
@@ -79,7 +81,7 @@ def write_weights(
         classes=traits.classes,
         object_diameter_voxels=object_diameter_voxels,
         window_default=max(
-            traits.divisor, settings.patch_voxels // traits.divisor * traits.divisor
+            _SMALLEST_WINDOW, settings.patch_voxels // traits.divisor * traits.divisor
         ),
         divisor=traits.divisor,
         minimum=traits.minimum,
