@@ -16,7 +16,7 @@ _REST: Final = 2.0
 _QUICK_S: Final = 0.02
 
 
-# After the last move of the mouse, until the picture is drawn in full quality.
+# After the last coarse picture, until it is drawn in full quality.
 _STILL_MS: Final = 350
 
 
@@ -70,6 +70,9 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
             gl.glFinish()
             self._drawn_at = time.perf_counter()
             self._took_s = self._drawn_at - start
+            if self._is_moving:
+                # Time passes while it draws; the user may be turning still.
+                self._still.start()
 
     def stop(self) -> None:
         """Draw no more."""

@@ -133,6 +133,26 @@ def test_dragging_turns_the_volume(drawn: Viewer, camera: str, qtbot: QtBot) -> 
 
 
 @pytest.mark.gl
+def test_without_a_card_it_is_drawn_coarsely_only_while_it_turns(
+    drawn: Viewer, qtbot: QtBot, settled: Waiter
+) -> None:
+    if not drawn.ortho.space.report.is_software:
+        pytest.skip("a graphics card draws here, quickly enough in full quality")
+    scene = drawn.ortho.space.scene
+    assert scene is not None
+    node = scene._shown["image"].node
+    fine = node.relative_step_size
+    canvas = scene.widget
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+    for n in range(1, 4):
+        QTest.mouseMove(canvas, QPoint(100 + 20 * n, 100))
+        qtbot.wait(20)
+    assert node.relative_step_size > 2 * fine
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(160, 100))
+    settled(lambda: node.relative_step_size == fine)
+
+
+@pytest.mark.gl
 def test_the_chosen_cell_is_drawn_white(drawn: Viewer, settled: Waiter) -> None:
     drawn.state.set_look("image", visible=False)
 
