@@ -150,6 +150,7 @@ def _style_sheet(c: Colors) -> str:
         background: {c.accent}; color: {c.on_accent};
         border: 1px solid {c.accent}; border-radius: 3px; padding: 3px 4px;
     }}
+    QToolButton[role="menu"]::menu-indicator {{ image: none; }}
     QToolButton[role="section"] {{
         font-weight: 600; text-align: left; border: none; padding: 5px 2px;
         border-bottom: 1px solid {c.line}; border-radius: 0;

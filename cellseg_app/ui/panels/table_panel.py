@@ -75,6 +75,7 @@ class TablePanel(Panel):
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         view.verticalHeader().hide()
+        view.horizontalHeader().setHighlightSections(False)
         view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
         view.setWordWrap(False)
         # Arrows move within the table; Tab must get out of it.
@@ -191,7 +192,8 @@ def _narrow_box() -> QComboBox:
 def _export_button(exports: tuple[QAction, ...]) -> QToolButton:
     """One button for all ways to export, for the bar has to fit a small window."""
     button = QToolButton()
-    button.setText("Export")
+    button.setText("Export ▾")
+    button.setProperty("role", "menu")
     button.setToolTip("Export the cells shown: CSV, Excel, or their labels")
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     menu = QMenu(button)
