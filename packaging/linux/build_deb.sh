@@ -56,7 +56,7 @@ chmod 644 "$root/DEBIAN"/*
 package="dist/cellseg_${version}_amd64.deb"
 case "${DEB_COMPRESSION:-zstd}" in
     xz) options=(-Zxz -z6) ;;
-    *) options=(-Zzstd -z16) ;;
+    *) options=(-Zzstd -z12) ;;
 esac
 dpkg-deb --root-owner-group "${options[@]}" --build "$root" "$package"
 
