@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # dist/CellSeg -> dist/cellseg_VERSION_amd64.deb, checked.
 # Usage: bash packaging/linux/build_deb.sh      after packaging/build_bundle.sh
-# DEB_COMPRESSION=xz makes it a sixth smaller and takes ten minutes.
+# XZ_LEVEL=6 makes it a tenth smaller and takes ten minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/common.sh
 here=packaging/linux
+maintainer="The CellSeg authors <cellseg@cellseg.org>"
 id=org.cellseg.CellSeg
 [ -x "$bundle/cellseg-app" ] || fail "$bundle is not there; run packaging/build_bundle.sh first."
 
@@ -28,8 +29,16 @@ for page in cellseg cellseg-app; do
 done
 cp "$here/lintian-overrides" "$share/lintian/overrides/cellseg"
 python3 "$here/copyright.py" >"$share/doc/cellseg/copyright"
-gzip -9n <packaging/CHANGELOG.md >"$share/doc/cellseg/changelog.gz"
-chmod -R u=rwX,go=rX "$root/usr"
+gzip -9n >"$share/doc/cellseg/changelog.gz" <<CHANGELOG
+cellseg ($version) stable; urgency=medium
+
+  * What changed is told with the release.
+
+ -- $maintainer  $(date --rfc-email --date "$(bash packaging/release_date.sh)")
+CHANGELOG
+find "$root/usr" -type f -exec chmod 644 {} +
+find "$root/usr" -type d -exec chmod 755 {} +
+chmod 755 "$root"/usr/lib/cellseg/{cellseg,cellseg-app} "$root/usr/lib/cellseg/_internal/torch/bin"/*
 
 depends="$(python3 "$here/dependencies.py" "$bundle")"
 cat >"$root/DEBIAN/control" <<CONTROL
@@ -38,7 +47,7 @@ Version: $version
 Section: science
 Priority: optional
 Architecture: amd64
-Maintainer: The CellSeg authors <cellseg@cellseg.org>
+Maintainer: $maintainer
 Installed-Size: $(du -sk "$root/usr" | cut -f1)
 Depends: $depends
 Recommends: libgl1-mesa-dri
@@ -54,17 +63,13 @@ CONTROL
 chmod 644 "$root/DEBIAN"/*
 
 package="dist/cellseg_${version}_amd64.deb"
-case "${DEB_COMPRESSION:-zstd}" in
-    xz) options=(-Zxz -z6) ;;
-    *) options=(-Zzstd -z12) ;;
-esac
-dpkg-deb --root-owner-group "${options[@]}" --build "$root" "$package"
+dpkg-deb --root-owner-group -Zxz -z"${XZ_LEVEL:-1}" --build "$root" "$package"
 
 say "Checks of the package"
 desktop-file-validate "$share/applications/$id.desktop"
 appstreamcli validate --no-net --explain "$share/metainfo/$id.metainfo.xml"
-# Tags of Debian's own archive about what may not be in it; ours is not meant for it.
-lintian --fail-on error --suppress-tags bad-distribution-in-changes-file "$package"
+lintian --fail-on error "$package"
+echo "ok     desktop-file-validate, appstreamcli and lintian find no errors"
 size=$(stat -c %s "$package")
 echo "$package: $((size / 1024 / 1024)) MiB; needs $depends"
 [ "$size" -le $((320 * 1024 * 1024)) ] || fail "$package is larger than 320 MiB."

@@ -31,7 +31,7 @@ ok() { echo "ok     $*"; }
 command_of() { sed -n 's/^Exec=//p' "$1" | sed 's/ %[fFuU]//'; }
 
 # as_user COMMAND: in the clean system, as a plain user, without any network.
-as_user() { in_root "$root" --net -- su - biologist -c "export DISPLAY=$DISPLAY QT_QPA_PLATFORM=xcb LIBGL_ALWAYS_SOFTWARE=1; $1"; }
+as_user() { in_root "$root" --net -- su - biologist -c "export LANG=C.UTF-8 DISPLAY=$DISPLAY QT_QPA_PLATFORM=xcb LIBGL_ALWAYS_SOFTWARE=1; $1"; }
 
 # try_program NAME DESKTOP_ENTRY VOLUME: starts it as the file manager would for a volume,
 # photographs it, and lets it test itself.
