@@ -10,7 +10,6 @@ from cellseg_app.core.progress import Progress
 
 # Share of a volume's run that the network takes, as measured on two cores; for the bar only.
 _NETWORK_SHARE: Final = 0.8
-_BEFORE_NETWORK: Final = ("reading", "checking", "preparing")
 # How many stages follow is not known beforehand: each takes this part of what is left.
 _LATER_SHARE: Final = 0.35
 _FIRST_GUESS_S: Final = 4.0
@@ -24,13 +23,22 @@ class RunShare:
     ----------
     total
         Number of volumes.
+    has_network
+        Whether a network runs; what comes before it does not count.
     clock
         Seconds; for tests.
     """
 
-    def __init__(self, total: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        total: int = 1,
+        *,
+        has_network: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.total, self.done = total, 0
-        self._clock = clock
+        self._clock, self._has_network = clock, has_network
+        self._waits = has_network
         self._began_s = clock()
         self._stage, self._from, self.volume = "", 0.0, 0.0
 
@@ -53,6 +61,7 @@ class RunShare:
 
     def begin_volume(self) -> None:
         """The next volume begins."""
+        self._waits = self._has_network
         self._stage, self._from, self.volume = "", 0.0, 0.0
 
     def end_volume(self) -> None:
@@ -66,8 +75,9 @@ class RunShare:
             self._stage, self._from = report.stage, self.volume
         within = min(1.0, report.done / report.total) if report.total else 0.0
         if report.stage == "network":
+            self._waits = False
             reached = _NETWORK_SHARE * within
-        elif report.stage.startswith(_BEFORE_NETWORK):
+        elif self._waits:
             reached = 0.0
         else:
             reached = self._from + _LATER_SHARE * (1 - self._from) * within

@@ -140,6 +140,7 @@ class RunController(QObject):
             f"Applying to {volumes_text(len(records))}",
             resegmenting(records, self._desk.session.form.run),
             total=len(records),
+            has_network=False,
         )
         handle.happened.connect(self._on_resegmented)
         handle.finished.connect(self._on_applied)
@@ -181,8 +182,11 @@ class RunController(QObject):
         handle.finished.connect(self._on_batch_done)
         handle.ended.connect(self._on_run_ended)
 
-    def _begin(self, title: str, work: Work, *, total: int = 1) -> JobHandle:
-        self._share, self._running, self._keeps_note = RunShare(total), None, False
+    def _begin(
+        self, title: str, work: Work, *, total: int = 1, has_network: bool = True
+    ) -> JobHandle:
+        self._share = RunShare(total, has_network=has_network)
+        self._running, self._keeps_note = None, False
         handle = self._desk.lanes.engine.submit(title, work)
         self._handle = handle
         self._panel.begin(title, total=total)

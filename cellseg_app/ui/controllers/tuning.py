@@ -99,7 +99,7 @@ class TuningController(QObject):
         handle = self._desk.lanes.tuning.submit_latest(
             "Finding cells", tuning(source, settings, whole(source.shape_zyx), measure=True)
         )
-        share = RunShare()
+        share = RunShare(has_network=False)
         handle.progressed.connect(lambda report: self._on_all_progress(cells, share, report))
         handle.finished.connect(self._on_all_done)
         handle.failed.connect(lambda error: self._on_all_failed(cells, error))

@@ -109,7 +109,8 @@ def test_a_share_of_a_run_never_goes_back_and_tells_the_time_left() -> None:
     seen = [share.batch]
     for volume in range(2):
         share.begin_volume()
-        for stage, total in (("checking voxels", 3), ("network", 10), ("writing map", 4), ("x", 2)):
+        stages = (("checking", 3), ("trying", 4), ("network", 10), ("writing map", 4), ("x", 2))
+        for stage, total in stages:
             for done in range(total + 1):
                 now[0] += 1
                 share.take(Progress(stage, done, total))
@@ -120,6 +121,9 @@ def test_a_share_of_a_run_never_goes_back_and_tells_the_time_left() -> None:
         assert share.done == volume + 1
     assert seen == sorted(seen)
     assert seen[-1] == 1
+    applied = RunShare(has_network=False)
+    applied.take(Progress("cells", 1, 2))
+    assert applied.volume > 0.1
     half = RunShare(1, clock=lambda: now[0])
     assert half.remaining_s is None
     now[0] += 30
