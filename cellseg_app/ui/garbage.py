@@ -7,11 +7,15 @@ frees takes the program down, for Qt lets widgets be deleted by the GUI thread a
 from __future__ import annotations
 
 import gc
+import time
 from typing import Final
 
 from PySide6.QtCore import QObject, QTimer
 
-_INTERVAL_MS: Final = 1_000
+# Often, for a pass over what a busy worker makes in a second would stop the window for a moment.
+_INTERVAL_MS: Final = 100
+# Seldom, for a pass over everything takes long however little has changed.
+_FULL_INTERVAL_S: Final = 60.0
 
 
 class GuiThreadGarbage(QObject):
@@ -22,6 +26,7 @@ class GuiThreadGarbage(QObject):
         self._thresholds = gc.get_threshold()
         gc.disable()
         self._oldest = 1
+        self._full_s = time.monotonic()
         self._timer = QTimer(self)
         self._timer.setInterval(_INTERVAL_MS)
         self._timer.timeout.connect(self.collect)
@@ -31,6 +36,11 @@ class GuiThreadGarbage(QObject):
         """Collect the generations that are due, the youngest first."""
         counts = gc.get_count()
         due = [n for n in range(self._oldest + 1) if counts[n] > self._thresholds[n]]
+        if 2 in due:
+            if time.monotonic() - self._full_s < _FULL_INTERVAL_S:
+                due.remove(2)
+            else:
+                self._full_s = time.monotonic()
         if due:
             gc.collect(max(due))
 
