@@ -56,6 +56,7 @@ class TrainingSettings(BaseModel):
     reconstruction_weight: float = Field(2.0, ge=0, description="WNet: weight of the redrawing.")
     region_weight: float = Field(20.0, ge=0, description="WNet: weight of classes being even.")
     order_weight: float = Field(0.2, ge=0, description="WNet: weight of class 0 being bright.")
+    empty_weight: float = Field(0.3, ge=0, description="WNet: weight of empty images.")
     channels_last: bool = Field(
         False, description="Memory order; faster for networks without group normalization."
     )

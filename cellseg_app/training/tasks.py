@@ -14,6 +14,7 @@ from cellseg_app.inference.nets import build_network, network_options
 from cellseg_app.inference.nets.wnet import WNet
 from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.dataset import validation_samples
+from cellseg_app.training.emptiness import draw_empty
 from cellseg_app.training.evaluation import Accuracy, Activation, as_batch, evaluate, predictor
 from cellseg_app.training.export import bright_class_first
 from cellseg_app.training.foreground import foreground_loss
@@ -28,7 +29,7 @@ from cellseg_app.training.samples import list_samples, read_sample
 from cellseg_app.training.settings import TrainingSettings, use_bfloat16
 
 _ORDERING_SAMPLES = 6
-
+_EMPTY_VOXELS = 32
 # Share of the steps from which on the statistics of batch normalization stay as they are.
 _SETTLED_FROM = 0.4
 _STATISTICS_MOMENTUM = 0.02
@@ -117,8 +118,9 @@ class WNetTask:
     The encoder's classes should cut the image where neighbours differ (soft normalized cut), and
     the decoder should be able to redraw the image from the classes alone. Each class should be
     even: redrawing alone was found to teach the encoder a checkerboard code of grey levels, the
-    cut alone to part the image into halves. A last term asks that class 0 be the bright one, so
-    that the order of the classes is always the same.
+    cut alone to part the image into halves. Another term asks that class 0 be the bright one, so
+    that the order of the classes is always the same. All of them part noise as well, so that the
+    network is also shown images known to be empty, and taught that class 0 has no part in them.
 
     References
     ----------
@@ -172,12 +174,23 @@ class WNetTask:
         )
         redraw = nn.functional.mse_loss(redrawn.float(), shown)
         weights = self._settings
+        # Judging compares the weights by volumes that hold something.
+        emptiness = self._emptiness(network, batch) if network.training else 0.0
         return (
             cut
+            + weights.empty_weight * emptiness
             + weights.reconstruction_weight * redraw
             + weights.region_weight * uneven_classes_loss(classes, shown)
             + weights.order_weight * bright_first_loss(classes, shown)
         )
+
+    def _emptiness(self, network: WNet, batch: Batch) -> torch.Tensor:
+        """How much of an empty image is taken for the bright class (cross-entropy)."""
+        image = draw_empty(_EMPTY_VOXELS)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._fast):
+            logits = self._seen_as(network, Batch(image, image, batch.low[:1], batch.span[:1]))
+        bright = torch.softmax(logits.float(), dim=1)[:, :1]
+        return -torch.log((1 - bright).clamp_min(1e-4)).mean()
 
     def score(self, network: nn.Module) -> Score:
         """The loss on unseen samples decides; the labels only tell how well it does."""

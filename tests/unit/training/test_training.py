@@ -12,6 +12,7 @@ from cellseg_app.core.errors import Cancelled, SettingsError
 from cellseg_app.core.progress import CancelToken, Progress
 from cellseg_app.inference.nets import build_network
 from cellseg_app.inference.weights import load_network
+from cellseg_app.training.emptiness import draw_empty
 from cellseg_app.training.evaluation import count_matches, split_at_peaks
 from cellseg_app.training.export import bright_class_first
 from cellseg_app.training.losses import (
@@ -137,6 +138,30 @@ def test_wnet_learns_the_bright_class_first_without_labels(samples: Path, tmp_pa
     )
     result = train_wnet(settings, tmp_path / "run")
     assert result.log[-1].score > result.log[0].score
+
+
+def test_wnet_learns_that_noise_holds_nothing(samples: Path, tmp_path: Path) -> None:
+    options = {"channels": [8, 8, 8, 8], "dropout": 0.0, "rescale_input_to": None}
+
+    def bright_share_of_noise(empty_weight: float) -> float:
+        settings = _settings(
+            samples,
+            architecture="WNet",
+            options=options,
+            steps=15,
+            learning_rate=3e-3,
+            empty_weight=empty_weight,
+            validation=(),
+        )
+        weights = train_wnet(settings, tmp_path / f"{empty_weight}").weights
+        network = build_network("WNet", {**options, "decoder": True}).eval()
+        network.load_state_dict(weights)
+        torch.manual_seed(7)
+        with torch.inference_mode():
+            shares = [torch.softmax(network(draw_empty(32)), dim=1)[:, 0].mean() for _ in range(6)]
+        return float(torch.stack(shares).mean())
+
+    assert bright_share_of_noise(1.0) < 0.8 * bright_share_of_noise(0.0)
 
 
 @pytest.mark.parametrize("swap", [False, True])
