@@ -22,6 +22,7 @@ from cellseg_app.training.network_input import Batch
 from cellseg_app.training.settings import TrainingSettings
 from cellseg_app.training.tasks import Score, SupervisedTask, Task, WNetTask
 
+_MOST_OVERFLOWS = 20
 _LOGGER = logging.getLogger(__name__)
 _UNKNOWN = Score(math.nan, Accuracy(math.nan, math.nan))
 
@@ -137,6 +138,7 @@ class _Run:
             fused=True,
         )
         self.step, self.mean_loss, self.stale = 0, 0.0, 0
+        self.overflows = 0
         self.best: State = {}
         self.best_row: LogRow | None = None
         self.log: list[LogRow] = []
@@ -153,13 +155,25 @@ class _Run:
         loss = self.task.loss(self.network, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_limit)
-        self.optimizer.step()
+        limit = self.settings.gradient_limit
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self._step_unless_overflown(bool(torch.isfinite(norm)))
         self._follow()
-        value = float(loss.detach())
+        value = float(loss.detach()) if self.overflows == 0 else self.mean_loss
         keep = min(0.98, self.step / (self.step + 4))
         self.mean_loss = keep * self.mean_loss + (1 - keep) * value
         self.step += 1
+
+    def _step_unless_overflown(self, finite: bool) -> None:
+        """Update the weights, but not by a gradient that is no number: it would spoil them all."""
+        self.overflows = 0 if finite else self.overflows + 1
+        if self.overflows > _MOST_OVERFLOWS:
+            raise SettingsError(
+                f"The loss of {self.settings.architecture} is no longer a number.",
+                "Train again with a lower learning rate.",
+            )
+        if finite:
+            self.optimizer.step()
 
     def _follow(self) -> None:
         """Let the averaged weights follow; faster at first, when the weights are still poor."""

@@ -237,3 +237,11 @@ def test_batch_statistics_settle_before_the_end_and_at_once_when_training_goes_o
     fresh = build_network("TRAILMAP_MS", width).state_dict()
     assert any(not torch.equal(value, fresh[key]) for key, value in seen[0].items())
     assert all(torch.equal(value, seen[0][key]) for key, value in seen[1].items())
+
+
+def test_a_training_that_diverges_says_so_instead_of_going_on(
+    samples: Path, tmp_path: Path
+) -> None:
+    settings = _settings(samples, steps=60, learning_rate=1e30, validation=())
+    with pytest.raises(SettingsError, match="no longer a number"):
+        train_supervised(settings, tmp_path / "run")
