@@ -19,7 +19,8 @@ def draw_empty(edge: int) -> torch.Tensor:
     image = kind(edge)
     marks = torch.tensor([LOW_QUANTILE, HIGH_QUANTILE])
     low, high = torch.quantile(image.flatten(), marks)
-    return (image - low) / torch.where(high > low, high - low, torch.ones(()))
+    scaled: torch.Tensor = (image - low) / torch.where(high > low, high - low, torch.ones(()))
+    return scaled
 
 
 def _white(edge: int) -> torch.Tensor:
