@@ -57,7 +57,8 @@ ln -sf ../opt/cellseg/cellseg ../opt/cellseg/cellseg-app "$prefix/bin/"
 sed "s#^Exec=cellseg-app#Exec=\"$app/cellseg-app\"#; s#^TryExec=.*#TryExec=$app/cellseg-app#" \
     "share/applications/$id.desktop" >"$data/applications/$id.desktop"
 tell_the_desktop
-missing="$(find "$app/_internal/PySide6/Qt/plugins/platforms" -name '*.so' -exec ldd {} + 2>/dev/null |
+missing="$(find "$app/_internal/PySide6/Qt/plugins/platforms" -name '*.so' \
+    -exec env LD_LIBRARY_PATH="$app/_internal" ldd {} + 2>/dev/null |
     awk '/not found/ { print $1 }' | sort -u)"
 if [ -n "$missing" ]; then
     echo "The window needs libraries that this system lacks:" "$missing" >&2
