@@ -27,11 +27,17 @@ def seeded_network(architecture: str, options: dict[str, object], *, edge: int =
 
 
 def stored_network(
-    architecture: str, options: dict[str, object], folder: Path, **card_fields: object
+    architecture: str,
+    options: dict[str, object],
+    folder: Path,
+    *,
+    module: nn.Module | None = None,
+    **card_fields: object,
 ) -> LoadedNetwork:
-    """A network with the weights of the reference outputs, written with its card and loaded."""
-    module = build_network(architecture, options).eval()
-    module.load_state_dict(reference_weights(module))
+    """A network written with its card and loaded; by default with the weights of the references."""
+    if module is None:
+        module = build_network(architecture, options).eval()
+        module.load_state_dict(reference_weights(module))
     path = folder / f"{architecture}.safetensors"
     save_file(module.state_dict(), path)
     traits = network_traits(architecture, options)

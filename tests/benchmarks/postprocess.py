@@ -28,7 +28,7 @@ from tests.synthetic_cells import foreground_map, peaked_map, touching_ellipsoid
 _REPEATS = 3
 _SEED_THRESHOLD = 0.8
 # What the plugin's table holds: no surface, no intensity.
-_AS_THE_PLUGIN = StatisticsSettings(surface=False, intensity=False)
+AS_THE_PLUGIN = StatisticsSettings(surface=False, intensity=False)
 
 
 def main(edge: int = 256, workers: int = 2) -> None:
@@ -42,7 +42,7 @@ def main(edge: int = 256, workers: int = 2) -> None:
             seconds, n = timed(lambda m=method, p=shown: ours(p, m, workers).max())
             print(f"{method:22s} {kind:10s} {seconds:7.3f} s  {n} cells")
     labels = ours(probability, "watershed", workers)
-    table, _ = timed(lambda: measure(labels, _AS_THE_PLUGIN, workers))
+    table, _ = timed(lambda: measure(labels, AS_THE_PLUGIN, workers))
     full, _ = timed(lambda: measure(labels, StatisticsSettings(), workers, image, probability))
     print(f"measure, columns of the plugin   {table:7.3f} s")
     print(f"measure, all columns             {full:7.3f} s")

@@ -26,12 +26,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from cellseg_app.inference.runtime.agreement import dice_of
 from cellseg_app.inference.runtime.forwards import open_forward
 from cellseg_app.io.tiff_write import write_volume_tiff
-from tests.benchmarks.postprocess import measure, ours, plugin_statistics, plugin_watershed
+from tests.benchmarks.postprocess import (
+    AS_THE_PLUGIN,
+    measure,
+    ours,
+    plugin_statistics,
+    plugin_watershed,
+)
 from tests.seeded_networks import seeded_network, stored_network
 from tests.simulated_volume import crowded_volume, sparse_volume
 from tests.synthetic_cells import peaked_map, touching_ellipsoids
 
 Result = dict[str, Any]
+# On a machine that cannot be kept free, processor time on one thread is what can be trusted.
+_clock = time.process_time if os.environ.get("SPEED_CLOCK") == "cpu" else time.perf_counter
 WINDOW = (64, 64, 64)
 _REPEATS = 3
 _AT_ONCE = 2
@@ -40,9 +48,8 @@ _AT_ONCE = 2
 def windows(network: str) -> Result:
     """One published-size network on single windows: PyTorch as the baseline, then OpenVINO."""
     with tempfile.TemporaryDirectory() as folder:
-        loaded = stored_network(network, {}, Path(folder), window_default=64)
-    seeded = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
-    loaded.module.load_state_dict(seeded.state_dict())
+        module = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
+        loaded = stored_network(network, {}, Path(folder), module=module, window_default=64)
     batch = torch.rand(_AT_ONCE, 1, *WINDOW, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         baseline_s, exact = _median(lambda: loaded.module(batch[:1]))
@@ -63,24 +70,11 @@ def windows(network: str) -> Result:
     return result
 
 
-def peak() -> Result:
-    """GFLOP/s of a 1×1×1 convolution, the most a network can get out of this machine."""
-    conv = torch.nn.Conv3d(256, 256, 1)
-    x = torch.rand(1, 256, 32, 32, 32)
-    gflop = 2 * 256 * 256 * 32**3 / 1e9
-    with torch.inference_mode():
-        exact, _ = _median(lambda: conv(x), repeats=9)
-        half_conv, half_x = conv.bfloat16(), x.bfloat16()
-        half, _ = _median(lambda: half_conv(half_x), repeats=9)
-    return {"float32": gflop / exact, "bfloat16": gflop / half}
-
-
 def cells(edge: int) -> Result:
     """Watershed and the plugin's statistics on a realistic map, both ways."""
     truth = touching_ellipsoids((edge,) * 3, round(5000 * (edge / 256) ** 3), closeness=0.85)
     probability = peaked_map(truth)
     workers = os.cpu_count() or 1
-    from tests.benchmarks.postprocess import _AS_THE_PLUGIN
 
     def theirs() -> Any:
         labels = plugin_watershed(probability)
@@ -88,7 +82,7 @@ def cells(edge: int) -> Result:
 
     def own() -> Any:
         labels = ours(probability, "watershed", workers)
-        return labels, measure(labels, _AS_THE_PLUGIN, workers)
+        return labels, measure(labels, AS_THE_PLUGIN, workers)
 
     baseline_s, (expected, _) = _median(theirs)
     own_s, (found, _) = _median(own)
@@ -109,20 +103,22 @@ def baseline_run(edge: int, network: str = "SegResNet") -> Result:
     # Seeded weights find no cells, so what comes after the network works on a realistic map.
     realistic = peaked_map(truth)
     del truth
-    begin = time.perf_counter()
+    begin = _clock()
     volume = torch.from_numpy(image.astype(np.float32))[None, None]
     with torch.inference_mode():
         sliding_window_inference(
             volume, WINDOW, 1, lambda window: _stretched(module(window)), overlap=0.25
         )
-    network_s = time.perf_counter() - begin
+    network_s = _clock() - begin
     labels = plugin_watershed(realistic)
     rows = plugin_statistics(labels)
     with tempfile.TemporaryDirectory() as folder:
-        write_volume_tiff(Path(folder, "map.tif"), realistic.astype(np.float32))
-        write_volume_tiff(Path(folder, "labels.tif"), labels.astype(np.uint32))
+        write_volume_tiff(
+            Path(folder, "map.tif"), realistic.astype(np.float32), spacing_um_zyx=None
+        )
+        write_volume_tiff(Path(folder, "labels.tif"), labels.astype(np.uint32), spacing_um_zyx=None)
         np.savetxt(Path(folder, "cells.csv"), np.asarray(rows), delimiter=",")
-    return {"s": time.perf_counter() - begin, "network_s": network_s, "cells": len(rows)}
+    return {"s": _clock() - begin, "network_s": network_s, "cells": len(rows)}
 
 
 def own_run(edge: int, *options: str, sparse: bool = False) -> Result:
@@ -139,9 +135,9 @@ def own_run(edge: int, *options: str, sparse: bool = False) -> Result:
         seconds = []
         for attempt in ("first", "again"):
             out = Path(folder, attempt)
-            begin = time.perf_counter()
+            begin = _clock()
             code = main(["run", str(path), "-o", str(out), "--diameter", "none", *options])
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(_clock() - begin)
             if code:
                 raise RuntimeError(f"cellseg run ended with {code}")
         (record,) = [p for p in out.glob("*.json") if "_pred1" in p.name]
@@ -168,9 +164,9 @@ def _median(work: Callable[[], Any], repeats: int = _REPEATS) -> tuple[float, An
     result = work()
     seconds = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = _clock()
         result = work()
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(_clock() - begin)
     return statistics.median(seconds), result
 
 
@@ -186,7 +182,7 @@ def _stretched(answer: torch.Tensor) -> torch.Tensor:
 
 
 TASKS: dict[str, Callable[..., Result]] = {
-    task.__name__: task for task in (windows, peak, cells, baseline_run, own_run, sparse_run)
+    task.__name__: task for task in (windows, cells, baseline_run, own_run, sparse_run)
 }
 
 
