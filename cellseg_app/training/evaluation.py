@@ -37,6 +37,9 @@ def split_at_peaks(
 ) -> npt.NDArray[np.int32]:
     """Objects of a centre-peaked map: one for each peak that stands `h` above its saddle."""
     foreground = probability > threshold
+    if not np.isfinite(probability).all():
+        # h_maxima would never return; a network that has diverged finds nothing.
+        return np.zeros(probability.shape, np.int32)
     peaks = h_maxima(probability, h).astype(bool) & foreground
     seeds, _ = ndimage.label(peaks, np.ones((3, 3, 3)))
     return np.asarray(watershed(-probability, seeds, mask=foreground), dtype=np.int32)

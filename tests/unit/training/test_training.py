@@ -239,6 +239,11 @@ def test_batch_statistics_settle_before_the_end_and_at_once_when_training_goes_o
     assert all(torch.equal(value, seen[0][key]) for key, value in seen[1].items())
 
 
+def test_a_map_that_is_no_number_holds_no_objects() -> None:
+    broken = np.full((8, 8, 8), np.nan, np.float32)
+    assert not split_at_peaks(broken).any()
+
+
 def test_a_training_that_diverges_says_so_instead_of_going_on(
     samples: Path, tmp_path: Path
 ) -> None:
