@@ -75,6 +75,9 @@ def foreground_class(image: LazyArray | None, probability: LazyArray) -> int:
                 out, into = _outline_bends(winner == c, _DISC * scale)
                 bulging[k, c] += out
                 dented[k, c] += into
+    if not (bulging + dented).any():
+        # One class has everything and so no body in it: what has least holds the cells, none.
+        return int(np.argmin(share))
     return int(np.argmax(_scores(bulging, dented, share)))
 
 

@@ -48,3 +48,10 @@ def test_a_class_that_never_wins_is_not_chosen() -> None:
     maps[0] = 0.5
     maps[1, 5:9, 10:20, 10:20] = 0.9
     assert foreground_class(None, maps) == 1
+
+
+@pytest.mark.parametrize("winner", [0, 1])
+def test_where_one_class_has_everything_there_are_no_cells(winner: int) -> None:
+    maps = np.full((2, 20, 40, 40), 0.1, np.float32)
+    maps[winner] = 0.9
+    assert foreground_class(None, maps) == 1 - winner

@@ -69,8 +69,8 @@ def test_brightness_and_offset_change_nothing(card_path: Path, tmp_path: Path) -
 def test_where_there_is_nothing_nothing_is_found(
     kind: str, card_path: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if card_path.stem == "WNet":
-        reason = "it parts bright from dark even where both are noise"
+    if (card_path.stem, kind) == ("WNet", "gradient"):
+        reason = "without labels, the bright end of a slope is a bright part"
         request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
     rng = np.random.default_rng(2)
     shape = (40, 40, 40)
