@@ -46,7 +46,7 @@ NETWORK_FLAGS: Final = (
     Flag("--keep-on-cpu", "inference.keep_on_cpu", constant=True),
     Flag("--precision", "inference.precision", str, "auto|float32|bfloat16|float16"),
     Flag("--runtime", "inference.runtime", str, "auto|torch|openvino"),
-    Flag("--all-windows", "inference.skip_empty", constant=False),
+    Flag("--skip-empty", "inference.skip_empty", constant=True),
     Flag("--average-flips", "inference.flip_averaging", constant=True),
     Flag("--diameter", "size.diameter", str, "12um|14px|auto|none"),
     Flag("--isotropic", "size.isotropic", constant=True),

@@ -112,9 +112,10 @@ class InferenceSettings(Section):
         "same cells.",
     )
     skip_empty: bool = setting(
-        True,
+        False,
         "Skip empty windows",
-        "Windows that look like those in which the network was seen to find nothing are not run.",
+        "Windows that look like those in which the network was seen to find nothing are not run: "
+        "much faster where tissue is sparse, but very faint cells could be lost.",
     )
     flip_averaging: bool = setting(
         False, "Average over flips", "Runs eight mirrored views; slower, a little more accurate."

@@ -38,7 +38,8 @@ def _image(noise: float = 20, *, faint: float = 1.0) -> np.ndarray:
 
 
 def _session(loaded: LoadedNetwork, image: np.ndarray, **inference: object) -> NetworkSession:
-    values = {"inference": {"runtime": "torch", "precision": "float32", **inference}}
+    values = {"inference": {"runtime": "torch", "precision": "float32", "skip_empty": True}}
+    values["inference"].update(inference)
     volume = Volume(image.astype(np.float32), None, "v")
     return open_session(loaded, volume, RunSettings.model_validate(values))
 
@@ -81,8 +82,9 @@ def test_a_network_that_sees_cells_in_noise_gets_every_window(loaded: LoadedNetw
     assert session.empty is None
 
 
-def test_nothing_is_skipped_where_the_user_says_so(loaded: LoadedNetwork) -> None:
-    assert _session(loaded, _image(), skip_empty=False).empty is None
+def test_nothing_is_skipped_unless_the_user_asks(loaded: LoadedNetwork) -> None:
+    volume = Volume(_image().astype(np.float32), None, "v")
+    assert open_session(loaded, volume, RunSettings()).empty is None
 
 
 def test_cards_that_cannot_bear_it_are_left_alone(loaded: LoadedNetwork) -> None:
