@@ -122,7 +122,7 @@ def baseline_run(edge: int, network: str = "SegResNet") -> Result:
 
 
 def own_run(edge: int, *options: str, sparse: bool = False) -> Result:
-    """`cellseg run` on a file, everything as it comes; the second run is the one that counts.
+    """`cellseg run` on a file; the second run is the one that counts.
 
     The first one converts the network, once per machine, and is told too.
     """
@@ -157,7 +157,7 @@ def own_run(edge: int, *options: str, sparse: bool = False) -> Result:
 
 def sparse_run(edge: int, *options: str) -> Result:
     """The same on a volume in which few windows hold cells."""
-    return own_run(edge, *options, sparse=True)
+    return own_run(edge, "--skip-empty", *options, sparse=True)
 
 
 def _median(work: Callable[[], Any], repeats: int = _REPEATS) -> tuple[float, Any]:
