@@ -86,6 +86,7 @@ def _settings(
         if not learn:
             raise SettingsError("Every volume is held out.", "Hold out fewer.", path=folder)
         folders.append(SampleFolder(path=request.out / "samples" / f"{number}", share=share))
+    continues_wnet = request.network == "WNet" and request.start is not None
     return TrainingSettings(
         architecture=request.network,
         options=request.options,
@@ -95,6 +96,8 @@ def _settings(
         steps=request.steps,
         batch=request.batch,
         patch_voxels=request.patch_voxels,
+        # Weights to start from come without a decoder, and a new one would spoil their encoder.
+        decoder_first_steps=request.steps // 4 if continues_wnet else 0,
         learning_rate=request.learning_rate,
         seed=request.seed,
         threads=request.threads,
