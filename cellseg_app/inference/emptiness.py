@@ -1,4 +1,4 @@
-"""Windows that hold nothing need no network: how to tell them, proven on the volume itself.
+"""Windows that hold nothing need no network: how to tell them, tried on the volume itself.
 
 A window counts as empty if its smoothed intensities rise no higher above its own background than
 in windows of the same volume that the network was shown and in which it found nothing. Where no

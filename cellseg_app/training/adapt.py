@@ -18,15 +18,12 @@ from cellseg_app.training.continuing import (
     load_start,
     tell,
 )
-from cellseg_app.training.export import bright_class_first, write_continued
-from cellseg_app.training.network_input import NetworkInput
+from cellseg_app.training.export import ordered_by_training_data, write_continued
 from cellseg_app.training.record import record_of
 from cellseg_app.training.requests import AdaptRequest
-from cellseg_app.training.samples import list_samples, read_sample
 from cellseg_app.training.settings import TrainingSettings
 from cellseg_app.training.trainer import train_wnet
 
-_ORDERING_SAMPLES = 6
 _PATCH = 48
 _FEWEST_DECODER_STEPS = 20
 
@@ -63,13 +60,7 @@ def run_adaptation(
     tell(result)
     name = request.result_name
     curve_file = leave_curves(result, request.out, name, f"{name} (from {start.card.name})")
-    paths = list_samples(folder.path for folder in settings.data)[:_ORDERING_SAMPLES]
-    weights = bright_class_first(
-        result.weights,
-        settings.options,
-        map(read_sample, paths),
-        seen_as=NetworkInput(settings.normalization, settings.input_axes),
-    )
+    weights = ordered_by_training_data(result.weights, settings)
     record = record_of(
         request,
         result,

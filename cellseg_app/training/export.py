@@ -22,7 +22,7 @@ from cellseg_app.inference.recognize import recognize
 from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.evaluation import as_batch
 from cellseg_app.training.network_input import OWN_INPUT, NetworkInput
-from cellseg_app.training.samples import Sample
+from cellseg_app.training.samples import Sample, list_samples, read_sample
 from cellseg_app.training.settings import OWN_NORMALIZATION, TrainingSettings
 
 # Below one half, because people outline a little more than half of what a cell stands out.
@@ -31,6 +31,7 @@ SEED_DEPTH = 0.1
 # Small patches train faster; windows as small would only mean more overlap.
 _SMALLEST_WINDOW = 64
 _DECODER = "decoder."
+_ORDERING_SAMPLES = 6
 _LAST_BLOCK = "encoder.out_b.module."
 
 
@@ -167,6 +168,17 @@ def _is_published_size(state: State, architecture: str) -> bool:
     options = {"decoder": True} if architecture == "WNet" else {}
     published = build_network(architecture, options).state_dict()
     return {key: tuple(value.shape) for key, value in published.items()} == shapes
+
+
+def ordered_by_training_data(state: State, settings: TrainingSettings) -> State:
+    """Return WNet weights with the bright class first, judged by the first training samples."""
+    paths = list_samples(folder.path for folder in settings.data)[:_ORDERING_SAMPLES]
+    return bright_class_first(
+        state,
+        settings.options,
+        map(read_sample, paths),
+        seen_as=NetworkInput(settings.normalization, settings.input_axes),
+    )
 
 
 def bright_class_first(

@@ -8,15 +8,12 @@ from pathlib import Path
 
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink
-from cellseg_app.training.export import bright_class_first, write_weights
+from cellseg_app.training.export import ordered_by_training_data, write_weights
 from cellseg_app.training.prepare import Lattice, Pair, find_pairs, prepare_samples
 from cellseg_app.training.record import record_of, shown_accuracy
 from cellseg_app.training.requests import TrainingRequest
-from cellseg_app.training.samples import list_samples, read_sample
 from cellseg_app.training.settings import CHANNELS_LAST, SampleFolder, TrainingSettings
 from cellseg_app.training.trainer import train_supervised, train_wnet
-
-_ORDERING_SAMPLES = 6
 
 
 def run_training(
@@ -50,8 +47,7 @@ def run_training(
     hours = (time.monotonic() - started) / 3600
     weights = result.weights
     if request.network == "WNet":
-        paths = list_samples(folder.path for folder in settings.data)[:_ORDERING_SAMPLES]
-        weights = bright_class_first(weights, request.options, map(read_sample, paths))
+        weights = ordered_by_training_data(weights, settings)
     return write_weights(
         weights,
         settings,

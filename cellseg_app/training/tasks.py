@@ -16,7 +16,7 @@ from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.dataset import validation_samples
 from cellseg_app.training.emptiness import draw_empty
 from cellseg_app.training.evaluation import Accuracy, Activation, as_batch, evaluate, predictor
-from cellseg_app.training.export import bright_class_first
+from cellseg_app.training.export import ordered_by_training_data
 from cellseg_app.training.foreground import foreground_loss
 from cellseg_app.training.losses import (
     bright_first_loss,
@@ -25,10 +25,8 @@ from cellseg_app.training.losses import (
     uneven_classes_loss,
 )
 from cellseg_app.training.network_input import Batch, NetworkInput
-from cellseg_app.training.samples import list_samples, read_sample
 from cellseg_app.training.settings import TrainingSettings, use_bfloat16
 
-_ORDERING_SAMPLES = 6
 _EMPTY_VOXELS = 32
 # Share of the steps from which on the statistics of batch normalization stay as they are.
 _SETTLED_FROM = 0.4
@@ -147,10 +145,7 @@ class WNetTask:
 
         Weights to run with have no decoder, and that of other programs draws another image.
         """
-        paths = list_samples(folder.path for folder in self._settings.data)[:_ORDERING_SAMPLES]
-        ordered = bright_class_first(
-            state, self._settings.options, map(read_sample, paths), seen_as=self._seen_as
-        )
+        ordered = ordered_by_training_data(state, self._settings)
         encoder = {k: v for k, v in ordered.items() if not k.startswith("decoder.")}
         decoder = {k: v for k, v in network.state_dict().items() if k.startswith("decoder.")}
         network.load_state_dict({**encoder, **decoder})
