@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from cellseg_app.training.evaluation import drop_small
 from cellseg_app.training.samples import make_sample, write_sample
 from cellseg_app.training.simulator.stream import IMAGE_SUFFIX, LABELS_SUFFIX
 from cellseg_app.training.targets import typical_diameter
+from cellseg_app.training.worker_pool import worker_pool
 
 MINIMUM_OBJECT_VOXELS = 10
 _FEWEST_OBJECTS = 3
@@ -110,8 +110,7 @@ def prepare_samples(
             _prepare(pair, out, lattice)
             stage.advance()
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with worker_pool(workers) as pool:
         jobs = [pool.submit(_prepare, pair, out, lattice) for pair in pairs]
         try:
             for job in as_completed(jobs):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from cellseg_app.core.errors import OutputError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.training.simulator.settings import SimulationSettings
 from cellseg_app.training.simulator.volume import SimulatedVolume, simulate_volume
+from cellseg_app.training.worker_pool import worker_pool
 
 IMAGE_SUFFIX = "_image.tif"
 LABELS_SUFFIX = "_labels.tif"
@@ -38,7 +38,7 @@ def simulate_stream(
     if workers <= 1:
         yield from (simulate_volume(settings, seed, index) for index in range(count))
         return
-    with _pool(workers) as pool:
+    with worker_pool(workers) as pool:
         waiting: deque[Future[SimulatedVolume]] = deque()
         for index in range(count):
             waiting.append(pool.submit(simulate_volume, settings, seed, index))
@@ -85,7 +85,7 @@ def simulate_to_folder(
             _simulate_pair(settings, seed, index, folder)
             stage.advance()
     else:
-        with _pool(workers) as pool:
+        with worker_pool(workers) as pool:
             jobs = [pool.submit(_simulate_pair, settings, seed, i, folder) for i in range(count)]
             try:
                 for job in as_completed(jobs):
@@ -95,10 +95,6 @@ def simulate_to_folder(
                 pool.shutdown(cancel_futures=True)
                 raise
     return [_pair_paths(folder, index)[0] for index in range(count)]
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _pair_paths(folder: Path, index: int) -> tuple[Path, Path]:
