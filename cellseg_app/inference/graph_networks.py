@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from cellseg_app.core.errors import WeightsError
+from cellseg_app.inference.runtime.openvino_runtime import why_not_loaded
 
 _PROBE_EDGE: Final = 64
 
@@ -45,11 +46,18 @@ class OnnxNetwork(nn.Module):
     Raises
     ------
     WeightsError
-        The file is not ONNX or is not a network from (N, 1, Z, Y, X) to (N, C, Z, Y, X).
+        The file is not ONNX or is not a network from (N, 1, Z, Y, X) to (N, C, Z, Y, X), or
+        OpenVINO, which runs it, cannot be loaded.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        if (why_not := why_not_loaded()) is not None:
+            raise WeightsError(
+                f"ONNX files are run by OpenVINO, which cannot be loaded here ({why_not}).",
+                "Install CellSeg again.",
+                path=path,
+            )
         import openvino
 
         self._lock = threading.Lock()

@@ -28,12 +28,22 @@ _SURROUNDINGS: Final = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """Cells of a crop, and the map they came from, to be tuned on."""
+    """Cells of a crop, and the map they came from, to be tuned on.
+
+    Attributes
+    ----------
+    runtime
+        What computed the network: torch or openvino.
+    notes
+        Sentences saying why.
+    """
 
     source: Path
     region: Region
     map: TunableMap
     cells: LiveCells
+    runtime: str
+    notes: tuple[str, ...]
 
 
 def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, region: Region) -> Work:
@@ -56,7 +66,8 @@ def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, regi
         with scratch_folder() as folder:
             request = RunRequest(source, folder, own, datetime.now().astimezone())
             ready = prepare(request, loaded, report)
-            probability = _predict(ready.session, region, folder, report)
+            session = ready.session
+            probability = _predict(session, region, folder, report)
         volume = ready.volume
         image = CroppedArray(volume.data, region)
         shown = _chosen_class(own, lambda: foreground_class(image, probability), probability)
@@ -70,7 +81,7 @@ def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, regi
         )
         inside = whole(region_shape(region))
         cells = live_cells(source_map, own, inside, measure=True, context=context)
-        return Preview(source, region, source_map, cells)
+        return Preview(source, region, source_map, cells, session.runtime, session.notes)
 
     return work
 

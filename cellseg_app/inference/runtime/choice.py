@@ -21,7 +21,7 @@ from cellseg_app.inference.runtime.decisions import (
     remembered_decision,
 )
 from cellseg_app.inference.runtime.forwards import torch_device
-from cellseg_app.inference.runtime.openvino_runtime import intel_units
+from cellseg_app.inference.runtime.openvino_runtime import intel_units, why_not_loaded
 from cellseg_app.inference.runtime.trials import Candidate, Task, Trial, Trials
 
 # So few windows are worth no trial; a run that PyTorch ends sooner is worth no conversion.
@@ -109,10 +109,13 @@ class _Chooser:
             return []
         if max(self._task.window) > _LARGEST_CONVERTED and wanted.runtime == "auto":
             return []
-        if self._device in ("gpu", "npu"):
-            return [self._device]
-        if self._device != "cpu":
+        if self._device not in ("cpu", "gpu", "npu"):
             return []
+        if (why_not := why_not_loaded()) is not None:
+            self._trials.failures.append(f"OpenVINO cannot be loaded here ({why_not}).")
+            return []
+        if self._device != "cpu":
+            return [self._device]
         return ["cpu", *(intel_units() if wanted.device == "auto" else [])]
 
     def _places(self) -> list[Candidate]:

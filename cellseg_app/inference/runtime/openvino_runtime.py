@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -25,8 +26,23 @@ _PRECISION_HINTS: Final[Mapping[Precision, str]] = {
 }
 
 
+@cache
+def why_not_loaded() -> str | None:
+    """Return why OpenVINO cannot be loaded on this machine; None where it can."""
+    try:
+        import openvino
+
+        openvino.Core()
+    except (ImportError, OSError, RuntimeError) as error:
+        _log.warning("OpenVINO cannot be loaded; PyTorch computes everything.", exc_info=True)
+        return last_line(error)
+    return None
+
+
 def intel_units() -> list[str]:
     """Return the Intel processors beside the CPU that OpenVINO can use here: gpu, npu."""
+    if why_not_loaded() is not None:
+        return []
     import openvino
 
     found = {name.split(".")[0].lower() for name in openvino.Core().available_devices}

@@ -180,6 +180,14 @@ def test_an_onnx_file_runs_in_float32(
         torch.testing.assert_close(loaded.module(image), layer(image), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("without_openvino")
+def test_an_onnx_file_is_refused_where_openvino_cannot_be_loaded(tmp_path: Path) -> None:
+    layer = nn.Conv3d(1, 2, 3, padding=1)
+    file = onnx_file(tmp_path / "w.onnx", layer, [1, 1, 16, 16, 16])
+    with pytest.raises(WeightsError, match="OpenVINO, which cannot be loaded here"):
+        load_network(file, network="WNet")
+
+
 def test_an_onnx_file_of_another_shape_is_refused(tmp_path: Path) -> None:
     layer = nn.Conv3d(2, 2, 3, padding=1)
     with pytest.raises(WeightsError, match="one volume in, one out"):

@@ -113,6 +113,17 @@ def test_what_openvino_cannot_run_is_run_by_pytorch_and_said(
     assert np.isfinite(_probability(session)).all()
 
 
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+@pytest.mark.usefixtures("every_run_is_worth_it", "without_openvino")
+def test_pytorch_computes_where_openvino_cannot_be_loaded_and_it_is_said(
+    loaded: LoadedNetwork, open_with: Open, runtime: str
+) -> None:
+    session = open_with(loaded, runtime=runtime)
+    assert session.runtime == "torch"
+    assert any("OpenVINO cannot be loaded here" in note for note in session.notes)
+    assert np.isfinite(_probability(session)).all()
+
+
 def test_openvino_failing_half_way_is_survived_and_said(
     loaded: LoadedNetwork, open_with: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
