@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import edt
 import numpy as np
+from scipy import ndimage
 
 from cellseg_app.analysis.blockwise import Bools, Floats
 from cellseg_app.analysis.instances.job import InstanceJob, framed, with_halo
@@ -73,8 +73,7 @@ class Landscape:
         inner = relative_to(region, wide)
         if not mask[inner].any():
             return None
-        alone = all(b >= n for b, n in zip(job.plan.block_zyx, job.shape_zyx, strict=True))
-        distance = distance_to_background(mask, spacing, threads=job.plan.workers if alone else 1)
+        distance = distance_to_background(mask, spacing)
         smooth = gaussian(np.ascontiguousarray(distance[inner]), sigma, truncate=_TRUNCATE)
         return _within(smooth, mask[inner])
 
@@ -124,19 +123,34 @@ def landscape_reach(smoothing_voxels: float, spacing_um_zyx: SpacingZYX) -> Shap
     return z, y, x
 
 
-def distance_to_background(mask: Bools, spacing_um_zyx: SpacingZYX, *, threads: int = 1) -> Floats:
+def distance_to_background(mask: Bools, spacing_um_zyx: SpacingZYX) -> Floats:
     """Euclidean distance to the nearest background voxel, at most `DEEPEST_VOXELS`.
 
     In voxels of the finest axis. The border of the array is no background: a cell it cuts is
     deepest there.
+
+    Each connected part is worked on in its own bounding box, which holds the nearest background
+    of its voxels: everything nearer to a voxel than that is foreground and connected to it.
+    SciPy's transform, unlike quicker ones, lets other threads (the window's) go on meanwhile.
     """
     finest = min(spacing_um_zyx)
-    z, y, x = (step / finest for step in spacing_um_zyx)
-    distance = edt.edt(
-        np.ascontiguousarray(mask), anisotropy=(z, y, x), black_border=False, parallel=threads
-    )
-    capped: Floats = np.minimum(distance, np.float32(DEEPEST_VOXELS))
-    return capped
+    step_zyx = [step / finest for step in spacing_um_zyx]
+    distance = np.zeros(mask.shape, np.float32)
+    parts, _ = ndimage.label(mask, structure=np.ones((3, 3, 3), np.bool_))
+    for number, inside in enumerate(ndimage.find_objects(parts), start=1):
+        box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in inside)
+        own = parts[box] == number
+        if mask[box].all():
+            distance[box] = DEEPEST_VOXELS
+            continue
+        nearest = ndimage.distance_transform_edt(
+            mask[box], sampling=step_zyx, return_distances=False, return_indices=True
+        )
+        squares = np.zeros(np.count_nonzero(own), np.float32)
+        for there, here, step in zip(nearest, np.nonzero(own), step_zyx, strict=True):
+            squares += ((there[own] - here) * np.float32(step)) ** 2
+        distance[box][own] = np.minimum(np.sqrt(squares), DEEPEST_VOXELS)
+    return distance
 
 
 def _within(heights: Floats, mask: Bools) -> Floats:

@@ -49,6 +49,7 @@ class FormController(QObject):
         self._desk, self._form, self._bar = desk, form, bar
         self._entries = list_weights()
         self._recognized: dict[str, ModelCard | None] = {}
+        self._default_paths: dict[str, Path | None] = {}
         self._saving = QTimer(self)
         self._saving.setSingleShot(True)
         self._saving.setInterval(_SAVE_DELAY_MS)
@@ -187,11 +188,17 @@ class FormController(QObject):
         editor.set_entries(entries)
 
     def _default_title(self, network: str) -> str:
-        try:
-            find_weights(network)
-        except UserError:
-            return "None installed: choose a file"
-        return "Bundled"
+        is_there = self._default_path(network) is not None
+        return "Bundled" if is_there else "None installed: choose a file"
+
+    def _default_path(self, network: str) -> Path | None:
+        # Asked for with every move of a slider: the disk is looked at once.
+        if network not in self._default_paths:
+            try:
+                self._default_paths[network] = find_weights(network)
+            except UserError:
+                self._default_paths[network] = None
+        return self._default_paths[network]
 
     def _list_devices(self, devices: tuple[tuple[str, str], ...]) -> None:
         editor = self._form.editor("run", "inference", "device")
@@ -205,11 +212,8 @@ class FormController(QObject):
         if weights in self._recognized:
             return self._recognized[weights]
         if weights is None:
-            try:
-                path = find_weights(settings.network.name)
-            except UserError:
-                return None
-            return next((e.card for e in self._entries if e.card_path == path), None)
+            path = self._default_path(settings.network.name)
+            return next((e.card for e in self._entries if path and e.card_path == path), None)
         return next((e.card for e in self._entries if e.name == weights), None)
 
     def _recognize(self, weights: str | None) -> None:

@@ -1,0 +1,60 @@
+"""Heights inside cells: right, and found without stopping the rest of the program."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from cellseg_app.analysis.instances.landscape import DEEPEST_VOXELS, distance_to_background
+from cellseg_app.core.volume import SpacingZYX
+
+_SPACINGS: list[SpacingZYX] = [(1.0, 1.0, 1.0), (2.5, 0.5, 0.6)]
+
+
+def _blobs(shape: tuple[int, int, int], threshold: float, seed: int = 3) -> np.ndarray:
+    noise = np.random.default_rng(seed).random(shape)
+    return np.asarray(ndimage.gaussian_filter(noise, 2) > threshold)
+
+
+@pytest.mark.parametrize("spacing", _SPACINGS)
+@pytest.mark.parametrize("threshold", [0.53, 0.5])
+def test_distances_are_those_of_the_whole_volume(spacing: SpacingZYX, threshold: float) -> None:
+    mask = _blobs((24, 40, 48), threshold)
+    finest = min(spacing)
+    expected = ndimage.distance_transform_edt(mask, sampling=[s / finest for s in spacing])
+    found = distance_to_background(mask, spacing)
+    assert np.allclose(found, np.minimum(expected, DEEPEST_VOXELS), rtol=1e-6)
+
+
+def test_a_part_without_background_in_sight_is_deep() -> None:
+    mask = np.zeros((6, 8, 8), np.bool_)
+    mask[:, :, 5:] = True
+    beside = distance_to_background(mask, (1.0, 1.0, 1.0))
+    assert beside[3, 4].tolist() == [0, 0, 0, 0, 0, 1, 2, 3]
+    everywhere = distance_to_background(np.ones((4, 5, 6), np.bool_), (1.0, 1.0, 1.0))
+    assert (everywhere == DEEPEST_VOXELS).all()
+
+
+def test_other_threads_go_on_while_distances_are_computed() -> None:
+    mask = _blobs((64, 160, 160), 0.5)
+    turns: list[float] = []
+    is_done = threading.Event()
+
+    def turn() -> None:
+        while not is_done.is_set():
+            time.sleep(0.001)
+            turns.append(time.perf_counter())
+
+    window = threading.Thread(target=turn)
+    window.start()
+    start = time.perf_counter()
+    distance_to_background(mask, (1.0, 1.0, 1.0))
+    took = time.perf_counter() - start
+    is_done.set()
+    window.join()
+    longest = max(np.diff([start, *turns]))
+    assert longest < max(0.05, took / 3), f"stood still for {longest:.3f} of {took:.3f} s"
