@@ -58,6 +58,7 @@ def measure_cells(
     *,
     spacing_um_zyx: SpacingZYX | None = None,
     settings: StatisticsSettings | None = None,
+    n_voxels: int | None = None,
     block_zyx: ShapeZYX | None = None,
     workers: int = 1,
     progress: ProgressSink | None = None,
@@ -75,6 +76,8 @@ def measure_cells(
         Voxel size; without it no column in µm exists, and lengths are in voxels.
     settings
         Which groups of columns to make.
+    n_voxels
+        How many voxels were searched, for the density; None means all.
     block_zyx, workers
         How the volume is cut and on how many threads; results do not depend on it.
     progress, cancel
@@ -135,7 +138,21 @@ def measure_cells(
     blocks = [b for b in plan.map(shape, work, stage="Measuring cells") if b is not None]
     sums = _join(blocks, sources, surface=chosen.surface)
     cells = _table(sums, shape, spacing_um_zyx, uncertainty=chosen.uncertainty)
-    return CellTable(cells, _summary(sums.moments, shape, spacing_um_zyx))
+    return CellTable(cells, _summary(sums.moments, shape, spacing_um_zyx, n_voxels))
+
+
+def moved(
+    cells: pd.DataFrame, origin_zyx: ShapeZYX, spacing_um_zyx: SpacingZYX | None
+) -> pd.DataFrame:
+    """The table of a part of a volume, with positions in the whole volume."""
+    result = cells.copy()
+    for axis, start, um in zip("zyx", origin_zyx, spacing_um_zyx or _VOXELS, strict=True):
+        in_voxels = [f"centroid_{axis}_voxel", f"bbox_{axis}_min", f"bbox_{axis}_max"]
+        for column in result.columns.intersection(in_voxels):
+            result[column] += start
+        if f"centroid_{axis}_um" in result:
+            result[f"centroid_{axis}_um"] += start * um
+    return result
 
 
 def _sum_block(
@@ -255,8 +272,11 @@ def _intensity_columns(values: Values, n_voxels: Integers) -> dict[str, npt.NDAr
     }
 
 
-def _summary(moments: Moments, shape: ShapeZYX, spacing: SpacingZYX | None) -> dict[str, Any]:
-    total, labelled = int(np.prod(shape, dtype=np.int64)), int(moments.sums[:, 0].sum())
+def _summary(
+    moments: Moments, shape: ShapeZYX, spacing: SpacingZYX | None, n_voxels: int | None
+) -> dict[str, Any]:
+    total = int(np.prod(shape, dtype=np.int64)) if n_voxels is None else n_voxels
+    labelled = int(moments.sums[:, 0].sum())
     n_objects = len(moments.ids)
     summary: dict[str, Any] = {
         "size_z_voxels": shape[0],

@@ -80,3 +80,34 @@ class CroppedArray:
             start, stop, step = part.indices(size)
             shifted.append(slice(start + outer.start, stop + outer.start, step))
         return self._source[(*key[:-3], *shifted)]
+
+
+class PlacedArray:
+    """A lazy array (…, Z, Y, X) that fills a region of a larger lattice; 0 elsewhere."""
+
+    def __init__(self, part: LazyArray, region: Region, shape_zyx: ShapeZYX) -> None:
+        self._part, self._region = part, region
+        self.shape: tuple[int, ...] = (*part.shape[:-3], *shape_zyx)
+        self.dtype: np.dtype[Any] = part.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        target: list[slice] = []
+        origin: list[slice] = []
+        for asked, outer, size in zip(key[-3:], self._region, self.shape[-3:], strict=True):
+            read = range(*asked.indices(size))
+            first, last = (_n_below(read, end) for end in (outer.start, outer.stop))
+            begin = read.start + first * read.step - outer.start
+            target.append(slice(first, last))
+            origin.append(slice(begin, begin + (last - first) * read.step, read.step))
+        lengths = [len(range(*k.indices(n))) for k, n in zip(key, self.shape, strict=True)]
+        result = np.zeros(lengths, self.dtype)
+        if all(part.stop > part.start for part in target):
+            leading = tuple(slice(0, n) for n in lengths[:-3])
+            result[(*leading, *target)] = self._part[(*key[:-3], *origin)]
+        return result
+
+
+def _n_below(read: range, end: int) -> int:
+    """How many of ascending numbers are smaller than `end`."""
+    return min(len(read), max(0, -(-(end - read.start) // read.step)))

@@ -6,10 +6,13 @@ form or a help page prints behind the number.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
+
+from cellseg_app.core.box import parse_box
 
 NetworkName = Literal["SwinUNetR", "SegResNet", "WNet", "TRAILMAP_MS", "VNet"]
 InstanceMethod = Literal["cell-peaks", "voronoi-otsu", "watershed", "connected-components", "none"]
@@ -44,6 +47,52 @@ class DataSettings(Section):
     level: int = setting(
         0, "Resolution level", "Which level of an OME-Zarr pyramid, 0 is the finest.", ge=0
     )
+
+
+class RegionSettings(Section):
+    """Which part of the volume is searched for cells; everything unless something is set."""
+
+    box: str | None = setting(
+        None,
+        "Box",
+        "Only these voxels, as Z0:Z1,Y0:Y1,X0:X1, from 0, ends not included, : for all. Results "
+        "keep the size and the coordinates of the whole volume, with zeros outside; cells cut by "
+        "the box count as touching the border.",
+        unit="voxels",
+    )
+    mask: str | None = setting(
+        None,
+        "Mask",
+        "Only where this TIFF or OME-Zarr is not zero; it covers the same extent, at any "
+        "resolution.",
+    )
+    non_empty: bool = setting(
+        False,
+        "Leave out the empty surroundings",
+        "Only where the volume is brighter than its empty surroundings, with a margin.",
+    )
+
+    @field_validator("box", "mask", mode="before")
+    @classmethod
+    def _nothing_if_empty(cls, text: object) -> object:
+        return (text.strip() or None) if isinstance(text, str) else text
+
+    @field_validator("box")
+    @classmethod
+    def _as_box(cls, text: str | None) -> str | None:
+        return None if text is None else parse_box(text)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> RegionSettings:
+        if self.mask is not None and self.non_empty:
+            msg = "a mask says already what is empty: choose one of them"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole volume is searched."""
+        return self.box is None and self.mask is None and not self.non_empty
 
 
 class NetworkSettings(Section):
@@ -242,6 +291,7 @@ class RunSettings(Section):
     """Everything that decides the result of a run."""
 
     data: DataSettings = DataSettings()
+    region: RegionSettings = RegionSettings()
     network: NetworkSettings = NetworkSettings()
     inference: InferenceSettings = InferenceSettings()
     size: CellSizeSettings = CellSizeSettings()
@@ -254,3 +304,10 @@ class RunSettings(Section):
         """The same choices for a volume whose voxel size (Z, Y, X in µm) was given by hand."""
         data = DataSettings(**{**self.data.model_dump(), "voxel_size_um_zyx": um_zyx})
         return self.model_copy(update={"data": data})
+
+    def with_absolute_paths(self) -> RunSettings:
+        """The same choices, to be repeated from another folder."""
+        if self.region.mask is None:
+            return self
+        mask = str(Path(self.region.mask).expanduser().absolute())
+        return self.model_copy(update={"region": self.region.model_copy(update={"mask": mask})})

@@ -21,7 +21,7 @@ import torch
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.volume import LazyArray
 from cellseg_app.inference.emptiness import EmptyWindows
-from cellseg_app.inference.feed import WindowBatch, WindowFeed
+from cellseg_app.inference.feed import Needed, WindowBatch, WindowFeed, needed_starts
 from cellseg_app.inference.predictor import WindowPredictor
 from cellseg_app.inference.stitching import Placement, Stitcher
 from cellseg_app.inference.windows import (
@@ -63,6 +63,7 @@ def predict_slabs(
     first_slab: int = 0,
     spill_folder: Path | None = None,
     empty: EmptyWindows | None = None,
+    needed: Needed | None = None,
 ) -> Iterator[Slab]:
     """Yield the slabs of the probability from `first_slab` on.
 
@@ -87,6 +88,9 @@ def predict_slabs(
         Where stitching goes when main memory is too small; None means the system's own place.
     empty
         Tells windows that are skipped; None computes every window.
+    needed
+        Tells which regions of the image anyone looks at; windows that meet none are neither read
+        nor computed, and what only they cover is 0. None computes every window.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def predict_slabs(
         try:
             predictor = make_predictor(attempt.device)
             stitcher = Stitcher(grid, attempt, spill_folder)
-            feed = WindowFeed(image, grid, attempt.batch, empty)
+            feed = WindowFeed(image, grid, attempt.batch, empty, needed)
             for slab in _slabs(feed, predictor, stitcher, next_slab, stage):
                 yield slab
                 next_slab = slab.number + 1
@@ -109,13 +113,13 @@ def predict_slabs(
             attempt = _step_down(attempt, error)
 
 
-def windows_to_run(grid: WindowGrid, first_slab: int = 0) -> int:
+def windows_to_run(grid: WindowGrid, first_slab: int = 0, needed: Needed | None = None) -> int:
     """How many windows are left when slabs before `first_slab` exist."""
     bounds = slab_bounds(grid)
     if first_slab >= len(bounds):
         return 0
-    per_layer = len(grid.axes[1].starts) * len(grid.axes[2].starts)
-    return per_layer * (len(bounds) - first_layer_of_slab(grid, first_slab))
+    layers = range(first_layer_of_slab(grid, first_slab), len(bounds))
+    return sum(len(needed_starts(grid, layer, needed)) for layer in layers)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -156,20 +160,35 @@ def _slabs(
     layers = range(first_layer_of_slab(feed.grid, first_slab), len(bounds))
     try:
         answers = _answers(feed.batches(layers, reader), predictor, network, stage)
-        for number, in_layer in itertools.groupby(answers, lambda answer: answer[0].layer):
+        groups = itertools.groupby(answers, lambda answer: answer[0].layer)
+        upcoming = next(groups, None)
+        for number in layers:
             stitcher.begin_layer(number)
-            for batch, answer in in_layer:
-                if answer is not None:
-                    stitcher.add(batch.indices, answer)
-                elif feed.empty is not None:
-                    stitcher.add_constant(batch.indices, feed.empty.fill)
-                stage.advance(len(batch.indices))
+            # A layer in which nobody needs a window has no answers.
+            if upcoming is not None and upcoming[0] == number:
+                _stitch(stitcher, upcoming[1], feed.empty, stage)
+                upcoming = next(groups, None)
             begin, end = bounds[number]
             if number >= first_slab:
-                yield Slab(number, begin, end, stitcher.finished(begin, end))
+                planes = stitcher.finished(begin, end, classes=predictor.card.classes)
+                yield Slab(number, begin, end, planes)
     finally:
         network.shutdown(cancel_futures=True)
         reader.shutdown(cancel_futures=True)
+
+
+def _stitch(
+    stitcher: Stitcher,
+    answers: Iterator[tuple[WindowBatch, torch.Tensor | None]],
+    empty: EmptyWindows | None,
+    stage: StageProgress,
+) -> None:
+    for batch, answer in answers:
+        if answer is not None:
+            stitcher.add(batch.indices, answer)
+        elif empty is not None:
+            stitcher.add_constant(batch.indices, empty.fill)
+        stage.advance(len(batch.indices))
 
 
 def _answers(

@@ -18,6 +18,7 @@ from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.devices import choose_device
 from cellseg_app.inference.emptiness import EmptyWindows, bears_skipping, find_empty_windows
 from cellseg_app.inference.engine import Slab, predict_slabs, windows_to_run
+from cellseg_app.inference.feed import Needed
 from cellseg_app.inference.lattice import NetworkLattice, network_lattice
 from cellseg_app.inference.normalize import IntensityScale, intensity_scale, sample_voxels
 from cellseg_app.inference.predictor import WindowPredictor
@@ -65,7 +66,10 @@ class ProbeTiming:
 
 @dataclass(frozen=True)
 class NetworkSession:
-    """A loaded network ready to be led over one volume; see `open_session`."""
+    """A loaded network ready to be led over one volume; see `open_session`.
+
+    `needed` tells which regions of its lattice anyone looks at; None for all of them.
+    """
 
     loaded: LoadedNetwork
     image: LazyArray
@@ -82,6 +86,7 @@ class NetworkSession:
     overlap: float
     empty: EmptyWindows | None
     notes_at_start: tuple[str, ...]
+    needed: Needed | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -105,8 +110,8 @@ class NetworkSession:
         return len(slab_bounds(self.grid))
 
     def windows_to_run(self, first_slab: int = 0) -> int:
-        """How many windows are left when slabs before `first_slab` exist."""
-        return windows_to_run(self.grid, first_slab)
+        """How many windows are left when slabs before `first_slab` exist; all from 0 on."""
+        return windows_to_run(self.grid, first_slab, self.needed)
 
     def for_region(self, region: Region) -> NetworkSession:
         """The same network, scale and precision on a box of the network's lattice."""
@@ -119,6 +124,7 @@ class NetworkSession:
             image=CroppedArray(self.image, region),
             lattice=replace(self.lattice, shape_zyx=shape),
             grid=_card_grid(self.card, shape, edge, self.overlap),
+            needed=None,
         )
 
     def slabs(
@@ -134,6 +140,7 @@ class NetworkSession:
             first_slab=first_slab,
             spill_folder=spill_folder,
             empty=self.empty,
+            needed=self.needed,
         )
 
     def _predictor_on(self, device: str) -> WindowPredictor:

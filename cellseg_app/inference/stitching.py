@@ -86,11 +86,9 @@ class Stitcher:
             constant = torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1, 1)
             self.add(indices, constant.expand(shape))
 
-    def finished(self, begin: int, end: int) -> npt.NDArray[np.float16]:
-        """Planes begin…end of the volume, which no later layer reaches."""
-        if self._buffer is None:
-            raise ValueError("no window was added")
-        part = self._buffer[:, begin - self._top : end - self._top]
+    def finished(self, begin: int, end: int, *, classes: int) -> npt.NDArray[np.float16]:
+        """Planes begin…end of the volume, which no later layer reaches; 0 where no window was."""
+        part = self._ready(classes)[:, begin - self._top : end - self._top]
         planes: npt.NDArray[np.float16] = part.to(torch.float16).cpu().numpy()
         return planes
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.core.blocks import Region
 from cellseg_app.core.volume import LazyArray, ShapeZYX
 
 _WEIGHT_FLOOR: Final = 1e-3
@@ -193,6 +194,15 @@ def layer_starts(grid: WindowGrid, z_index: int) -> list[tuple[ShapeZYX, tuple[i
             enumerate(y_axis.starts), enumerate(x_axis.starts)
         )
     ]
+
+
+def window_region(grid: WindowGrid, start_zyx: tuple[int, int, int]) -> Region:
+    """The part of a window that lies in the volume."""
+    z, y, x = (
+        slice(max(0, start), min(axis.size, start + axis.window))
+        for start, axis in zip(start_zyx, grid.axes, strict=True)
+    )
+    return z, y, x
 
 
 def slab_bounds(grid: WindowGrid) -> list[tuple[int, int]]:

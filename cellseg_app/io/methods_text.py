@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def methods_paragraph(record: RunRecord) -> str:
     sentences = [
         _program_sentence(record),
         _volume_sentence(record),
+        _region_sentence(record),
         _network_sentence(record, sources),
         _scale_sentence(record),
         _threshold_sentence(record),
@@ -71,6 +73,26 @@ def _volume_sentence(record: RunRecord) -> str:
         f"voxels of {_by(spacing)} µm" if spacing is not None else "voxels, voxel size not stated"
     )
     return f"The volume {Path(record.input.path).name} had {shape} {voxels} (Z × Y × X)."
+
+
+def _region_sentence(record: RunRecord) -> str:
+    region = record.used.region
+    if region is None:
+        return ""
+    ranges = ", ".join(
+        f"{axis} {start} to {stop - 1}"
+        for axis, (start, stop) in zip("ZYX", region.box_zyx, strict=True)
+    )
+    within = ""
+    if region.mask is not None:
+        within = f" and to the mask {Path(region.mask).name} (SHA-256 {region.mask_sha256[:16]})"
+    elif region.without_surroundings:
+        within = " without the empty surroundings"
+    share = region.n_voxels / math.prod(region.shape_zyx)
+    return (
+        f"The search was restricted to the voxels {ranges}{within}, {share:.3g} of the volume; "
+        "cells cut by this region are marked as touching the border."
+    )
 
 
 def _network_sentence(record: RunRecord, sources: list[str]) -> str:

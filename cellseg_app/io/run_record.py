@@ -51,6 +51,31 @@ class RecordedNetwork(_Part):
     licence: str = ""
 
 
+class RecordedRegion(_Part):
+    """The part of the volume that was searched; the rest is 0 in every image.
+
+    Attributes
+    ----------
+    box_zyx
+        First voxel and the one after the last, along each axis of the input.
+    shape_zyx
+        Of the input.
+    n_voxels
+        How many voxels of the input were searched.
+    mask, mask_sha256
+        Path and `hashing.file_sha256` of the mask, if one was given.
+    without_surroundings
+        Whether the empty surroundings were found and left out.
+    """
+
+    box_zyx: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    shape_zyx: tuple[int, int, int]
+    n_voxels: int
+    mask: str | None = None
+    mask_sha256: str = ""
+    without_surroundings: bool = False
+
+
 class RecordedChoices(_Part):
     """What was used where the settings said "auto" or left it to the card.
 
@@ -68,6 +93,8 @@ class RecordedChoices(_Part):
         Cell diameter that was given or estimated.
     instance_method, instance_options
         Method and all its options.
+    region
+        What was searched; None if everything was.
     """
 
     device: str
@@ -83,6 +110,7 @@ class RecordedChoices(_Part):
     diameter_px: float | None = None
     instance_method: str | None = None
     instance_options: dict[str, Any] = {}
+    region: RecordedRegion | None = None
 
 
 class RecordedFiles(_Part):

@@ -24,11 +24,10 @@ from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.io.space import require_writable
 from cellseg_app.io.table import write_errors, write_objects_all, write_summary
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.run_volume import RunRequest, run_volume
+from cellseg_app.pipeline.run_volume import RunRequest, identity_of_run, run_volume
 from cellseg_app.pipeline.workspace import (
     FOLDER_NAME,
     fingerprint,
-    input_identity,
     remove_if_empty,
 )
 
@@ -137,7 +136,10 @@ def _attempt(
         raise
     except UserError as error:
         _log.error("%s", error)
-        return RunFailure(request.source, error.problem, error.remedy)
+        # Another file than the volume: a mask, weights, the output folder.
+        other = error.path is not None and Path(error.path) != request.source
+        problem = f"{error.path}: {error.problem}" if other else error.problem
+        return RunFailure(request.source, problem, error.remedy)
     except MemoryError:
         problem, remedy = "Memory ran out.", "Close other programs, or choose smaller windows."
         _log.exception("%s: %s", request.source, problem)
@@ -216,6 +218,7 @@ class _BatchLedger:
         if own_sizes:
             identity.append({str(path.resolve()): um for path, um in own_sizes.items()})
         key = fingerprint(identity, settings.model_dump(mode="json"), loaded.sha256)
+        self._settings = settings
         self._path = folder / FOLDER_NAME / f"batch-{key}.json"
         self._done: dict[str, dict[str, Any]] = {}
         self.started = datetime.now().astimezone()
@@ -227,8 +230,8 @@ class _BatchLedger:
         if entry is None or not source.exists():
             return None
         record = Path(entry["record"])
-        same = entry["identity"] == fingerprint(input_identity(source))
         try:
+            same = entry["identity"] == fingerprint(identity_of_run(source, self._settings))
             read_record(record)
         except InputError:
             return None
@@ -238,7 +241,7 @@ class _BatchLedger:
         """Remember a finished volume."""
         self._done[str(source.resolve())] = {
             "record": str(record),
-            "identity": fingerprint(input_identity(source)),
+            "identity": fingerprint(identity_of_run(source, self._settings)),
         }
         content = {"started": self.started.isoformat(), "done": self._done}
         write_text_atomic(self._path, json.dumps(content))

@@ -28,6 +28,8 @@ from cellseg_app.pipeline.choices import (
     no_such_class,
 )
 from cellseg_app.pipeline.image_files import OneClass, write_image
+from cellseg_app.pipeline.region_cells import RegionCells, cells_in_region
+from cellseg_app.pipeline.regions import RunRegion
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.workspace import Workspace
 
@@ -44,11 +46,32 @@ class Scene:
         Intensities (Z, Y, X) for the measurements; None if the image is not at hand.
     spacing_um_zyx
         Voxel size of this lattice.
+    region
+        What the arrays are cut from and labels are put back into; None for a whole volume.
     """
 
     probability: LazyArray
     image: LazyArray | None
     spacing_um_zyx: SpacingZYX | None
+    region: RunRegion | None = None
+
+
+def scene_of(
+    probability: LazyArray,
+    image: LazyArray | None,
+    spacing_um_zyx: SpacingZYX | None,
+    *,
+    region: RunRegion | None,
+) -> Scene:
+    """The scene of a whole volume's arrays, cut to a region."""
+    if region is None:
+        return Scene(probability, image, spacing_um_zyx)
+    return Scene(
+        region.cut_and_masked(probability),
+        None if image is None else region.cut(image),
+        spacing_um_zyx,
+        region,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +179,12 @@ def _one_class(
         )
     labels = workspace.labels(_shape_zyx(probability))
     result = _labelled(probability, labels, choice, floor, scene.spacing_um_zyx, report)
+    cells = cells_in_region(
+        labels, result.n_cells, scene.region, drop_cut=choice.options.remove_border, report=report
+    )
     labels_path = write_image(
         names.labels,
-        labels,
+        cells.in_volume,
         kind="labels",
         dtype=settings.output.label_dtype,
         spacing_um_zyx=scene.spacing_um_zyx,
@@ -167,14 +193,14 @@ def _one_class(
         stage="writing labels",
         report=report,
     )
-    table = _measured(scene, probability, labels, settings, report)
+    table = _measured(scene, probability, cells, settings, report)
     table_path = write_table(names.table, table.cells) if table is not None else None
     return FoundCells(
         class_index=index,
         threshold=result.threshold,
         method=choice.method,
         method_options=dict(result.settings),
-        n_cells=result.n_cells,
+        n_cells=cells.n_cells,
         table=table,
         labels_path=labels_path,
         table_path=table_path,
@@ -221,22 +247,24 @@ def _workers() -> int:
 def _measured(
     scene: Scene,
     probability: LazyArray,
-    labels: LazyArray,
+    cells: RegionCells,
     settings: RunSettings,
     report: Reporting,
 ) -> CellTable | None:
     if not settings.statistics.enabled:
         return None
-    return measure_cells(
-        labels,
+    table = measure_cells(
+        cells.labels,
         image=scene.image if settings.statistics.intensity else None,
         probability=probability,
         spacing_um_zyx=scene.spacing_um_zyx,
         settings=settings.statistics,
+        n_voxels=None if scene.region is None else scene.region.n_voxels,
         workers=_workers(),
         progress=report.progress,
         cancel=report.cancel,
     )
+    return table if scene.region is None else cells.located(table, scene.spacing_um_zyx)
 
 
 def _for_class(names: ResultNames, index: int) -> ResultNames:

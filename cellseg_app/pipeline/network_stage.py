@@ -25,12 +25,12 @@ def run_network(
     """
     probability = workspace.probability(session.card.classes, session.lattice.shape_zyx)
     first_slab = workspace.slabs_done
-    remaining = session.windows_to_run(first_slab)
-    done = session.grid.n_windows - remaining
-    stage = StageProgress(
-        report.progress, "network", session.grid.n_windows, cancel=report.cancel, done=done
-    )
+    total = session.windows_to_run()
+    done = total - session.windows_to_run(first_slab)
+    stage = StageProgress(report.progress, "network", total, cancel=report.cancel, done=done)
     for slab in session.slabs(stage, first_slab=first_slab, spill_folder=workspace.folder):
-        probability[:, slab.begin : slab.end] = slab.probability
+        # What is never written takes no room on disk, and reads as 0.
+        if session.needed is None or slab.probability.any():
+            probability[:, slab.begin : slab.end] = slab.probability
         workspace.slab_finished(slab.number + 1, probability)
     return probability

@@ -21,6 +21,7 @@ from cellseg_app.io.run_record import (
     RunRecord,
 )
 from cellseg_app.pipeline.cells_stage import FoundCells
+from cellseg_app.pipeline.regions import RunRegion
 
 _DECIDING: Final = ("torch", "monai", "numpy", "scipy", "scikit-image", "tifffile", "openvino")
 
@@ -51,7 +52,7 @@ def network_of(session: NetworkSession) -> RecordedNetwork:
 
 
 def choices_of(
-    session: NetworkSession, spacing_um_zyx: tuple[float, ...] | None
+    session: NetworkSession, spacing_um_zyx: tuple[float, ...] | None, region: RunRegion | None
 ) -> RecordedChoices:
     """What the network's part used where the settings said auto."""
     lattice, source = session.lattice, session.volume_shape_zyx
@@ -68,6 +69,7 @@ def choices_of(
         scale_zyx=None if lattice.shape_zyx == source else (z, y, x),
         diameter_px=diameter_px,
         diameter_um=None if diameter_px is None or lateral_um is None else diameter_px * lateral_um,
+        region=None if region is None else region.recorded(),
     )
 
 

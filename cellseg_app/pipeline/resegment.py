@@ -24,10 +24,11 @@ from cellseg_app.io.run_record import (
     write_record,
 )
 from cellseg_app.io.space import require_writable
-from cellseg_app.pipeline.cells_stage import Scene, find_cells
+from cellseg_app.pipeline.cells_stage import find_cells, scene_of
 from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.image_files import open_probability
 from cellseg_app.pipeline.recording import Finished, complete_record
+from cellseg_app.pipeline.regions import region_of_record
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.workspace import Workspace, fingerprint
 
@@ -122,6 +123,8 @@ def resegment(
     probability, spacing = open_probability(stored.path)
     z, y, x = probability.shape[1:]
     image, image_notes = _image(stored, (z, y, x))
+    region, region_notes = region_of_record(stored.record, (z, y, x))
+    image_notes = (*image_notes, *region_notes)
     for note in image_notes:
         report.say(note)
     workspace = Workspace(
@@ -137,7 +140,7 @@ def resegment(
     try:
         with report.stage("cells"):
             cells = find_cells(
-                Scene(probability, image, spacing),
+                scene_of(probability, image, spacing, region=region),
                 _with_known_class(stored, settings, image),
                 stored.defaults,
                 names=names,

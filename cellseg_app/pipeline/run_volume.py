@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,17 +23,18 @@ from cellseg_app.io.naming import ResultNames, free_result_names, remove_results
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
 from cellseg_app.io.space import require_free_space, require_writable
-from cellseg_app.pipeline.cells_stage import FoundCells, Scene, find_cells, isotropic_shape
+from cellseg_app.pipeline.cells_stage import FoundCells, find_cells, isotropic_shape, scene_of
 from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.estimate import Estimate, estimate_run
 from cellseg_app.pipeline.image_files import open_probability, write_image
 from cellseg_app.pipeline.network_stage import run_network
 from cellseg_app.pipeline.recording import Finished, choices_of, complete_record, network_of
+from cellseg_app.pipeline.regions import RunRegion, find_region
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.workspace import Workspace, fingerprint, input_identity
 
 # What decides the network's output, and so whether an interrupted run may be taken up again.
-_NETWORK_SECTIONS: Final = {"data", "network", "inference", "size"}
+_NETWORK_SECTIONS: Final = {"data", "region", "network", "inference", "size"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +71,24 @@ class Prepared:
     output_shape_zyx: ShapeZYX
     output_spacing_um_zyx: SpacingZYX | None
     estimate: Estimate
+    region: RunRegion | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the volume and the choices made for it."""
-        return (*self.volume.notes, *self.session.notes)
+        region = () if self.region is None else (self.region.sentence(),)
+        return (*self.volume.notes, *region, *self.session.notes)
 
     def on_output_lattice(self, array: LazyArray) -> LazyArray:
         """An array (…, Z, Y, X) of this volume, on the lattice of the results."""
         if tuple(array.shape[-3:]) == self.output_shape_zyx:
             return array
         return ResampledArray(array, self.output_shape_zyx)
+
+    @property
+    def output_region(self) -> RunRegion | None:
+        """What is searched, on the lattice of the results."""
+        return None if self.region is None else self.region.on_lattice(self.output_shape_zyx)
 
 
 def prepare(
@@ -105,9 +113,13 @@ def prepare(
                 path=request.source,
             )
         shape, spacing = isotropic_shape(shape, spacing)
+    region = find_region(volume, settings.region, report)
     session = open_session(loaded, volume, settings, progress=report.progress, cancel=report.cancel)
+    if region is not None:
+        lattice_shape = session.lattice.shape_zyx
+        session = replace(session, needed=lambda part: region.concerns(part, lattice_shape))
     estimate = estimate_run(session, shape, settings.output, first_slab=first_slab)
-    return Prepared(volume, session, shape, spacing, estimate)
+    return Prepared(volume, session, shape, spacing, estimate, region)
 
 
 def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) -> RunResult:
@@ -184,10 +196,11 @@ def _results(
 ) -> tuple[Path | None, list[FoundCells]]:
     with report.stage("saving probability"):
         path = _save_probability(request, ready, names, probability, report)
-    scene = Scene(
+    scene = scene_of(
         ready.on_output_lattice(probability) if path is None else open_probability(path)[0],
         ready.on_output_lattice(ready.volume.data),
         ready.output_spacing_um_zyx,
+        region=ready.output_region,
     )
     with report.stage("cells"):
         cells = find_cells(
@@ -214,8 +227,15 @@ def open_workspace(request: RunRequest, loaded: LoadedNetwork) -> Workspace:
     """
     require_writable(request.output_folder)
     decisive = request.settings.model_dump(mode="json", include=_NETWORK_SECTIONS)
-    key = fingerprint(input_identity(request.source), decisive, loaded.sha256)
+    identity = identity_of_run(request.source, request.settings)
+    key = fingerprint(identity, decisive, loaded.sha256)
     return Workspace(request.output_folder, request.source.name, key)
+
+
+def identity_of_run(source: Path, settings: RunSettings) -> list[Any]:
+    """What tells that the files that a run reads are still the same."""
+    mask = settings.region.mask
+    return [*input_identity(source), *([] if mask is None else input_identity(Path(mask)))]
 
 
 def _announce(ready: Prepared, workspace: Workspace, report: Reporting) -> None:
@@ -238,7 +258,9 @@ def _save_probability(
     output = request.settings.output
     if not output.save_probability:
         return None
-    on_lattice = ready.on_output_lattice(probability)
+    on_lattice, region = ready.on_output_lattice(probability), ready.output_region
+    if region is not None:
+        on_lattice = region.put_back(region.cut_and_masked(on_lattice))
     return write_image(
         names.probability,
         on_lattice,
@@ -257,7 +279,7 @@ def _write_record(
     volume, session = ready.volume, ready.session
     record = complete_record(
         finished,
-        settings=request.settings,
+        settings=request.settings.with_absolute_paths(),
         recorded_input=RecordedInput(
             path=str(request.source.resolve()),
             sha256=input_hash.result(),
@@ -266,7 +288,7 @@ def _write_record(
             spacing_um_zyx=volume.spacing_um_zyx,
         ),
         network=network_of(session),
-        choices=choices_of(session, volume.spacing_um_zyx),
+        choices=choices_of(session, volume.spacing_um_zyx, ready.region),
         estimate=ready.estimate.as_dict(),
     )
     write_record(finished.names.record, record)

@@ -130,6 +130,7 @@ def live_cells(
     context: JobContext,
 ) -> LiveCells:
     """Tell the cells of a region apart by the very functions that a run uses."""
+    from cellseg_app.analysis.measure import moved
     from cellseg_app.io.naming import free_result_names
     from cellseg_app.io.space import require_free_space
     from cellseg_app.pipeline.cells_stage import Scene, find_cells
@@ -154,7 +155,10 @@ def live_cells(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    table = None if found.table is None else _placed(found.table.cells, source, region)
+    table = None
+    if found.table is not None:
+        z, y, x = (a.start + b for a, b in zip(region, source.origin_zyx, strict=True))
+        table = moved(found.table.cells, (z, y, x), source.spacing_um_zyx)
     return LiveCells(
         labels, region, found.n_cells, found.class_index, found.threshold, table, seconds=0.0
     )
@@ -172,20 +176,6 @@ def _labels(path: Path | None, folder: Path, shape: ShapeZYX) -> LazyArray:
         labels = stored[whole(shape)].astype(np.uint32, copy=True)
     shutil.rmtree(folder, ignore_errors=True)
     return labels
-
-
-def _placed(table: pd.DataFrame, source: TunableMap, region: Region) -> pd.DataFrame:
-    """The table with positions in the volume instead of positions in the region."""
-    placed = table.copy()
-    spacing = source.spacing_um_zyx or (1.0, 1.0, 1.0)
-    for axis, part, origin, um in zip("zyx", region, source.origin_zyx, spacing, strict=True):
-        shift = part.start + origin
-        in_voxels = [f"centroid_{axis}_voxel", f"bbox_{axis}_min", f"bbox_{axis}_max"]
-        for column in placed.columns.intersection(in_voxels):
-            placed[column] += shift
-        if f"centroid_{axis}_um" in placed:
-            placed[f"centroid_{axis}_um"] += shift * um
-    return placed
 
 
 def _for_live(settings: RunSettings, foreground_class: int, *, measure: bool) -> RunSettings:

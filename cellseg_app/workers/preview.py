@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_app.core.blocks import CroppedArray, Region, grow, region_shape, relative_to, whole
-from cellseg_app.core.settings import RunSettings
-from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.core.blocks import CroppedArray, PlacedArray, Region, grow, region_shape, whole
+from cellseg_app.core.box import on_other_lattice
+from cellseg_app.core.settings import RegionSettings, RunSettings
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.live import LiveCells, TunableMap, live_cells
 from cellseg_app.workers.runs import NetworkShelf, reporting
@@ -62,7 +62,8 @@ def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, regi
         report = reporting(context)
         # The lattice of the volume is shown; isotropic results come with the full run.
         size = settings.size.model_copy(update={"isotropic": False})
-        own = settings.model_copy(update={"size": size})
+        # The crop is shown whether or not it lies in the region of the run.
+        own = settings.model_copy(update={"size": size, "region": RegionSettings()})
         with scratch_folder() as folder:
             request = RunRequest(source, folder, own, datetime.now().astimezone())
             ready = prepare(request, loaded, report)
@@ -103,43 +104,11 @@ def _predict(
 
     shape = session.volume_shape_zyx
     net_shape = session.lattice.shape_zyx
-    net_region = grow(_on_lattice(region, shape, net_shape), (_SURROUNDINGS,) * 3, net_shape)
+    net_region = grow(on_other_lattice(region, shape, net_shape), (_SURROUNDINGS,) * 3, net_shape)
     part = session.for_region(net_region)
     probability = run_network(part, Workspace(folder, "preview", "0"), report)
     # Pasted into the frame of the whole lattice, so that voxel centres map as in a full run.
-    frame = _Framed(probability, net_region, net_shape)
+    frame = PlacedArray(probability, net_region, net_shape)
     on_volume = frame if net_shape == shape else ResampledArray(frame, shape)
     classes = slice(0, probability.shape[0])
     return np.array(on_volume[(classes, *region)], dtype=np.float16)
-
-
-def _on_lattice(region: Region, shape: ShapeZYX, net_shape: ShapeZYX) -> Region:
-    z, y, x = (
-        slice(int(s.start * new / old), min(new, -(-s.stop * new // old)))
-        for s, old, new in zip(region, shape, net_shape, strict=True)
-    )
-    return z, y, x
-
-
-class _Framed:
-    """An array known in a region of a larger lattice; 0 elsewhere."""
-
-    def __init__(self, known: npt.NDArray[np.float16], region: Region, shape: ShapeZYX) -> None:
-        self._known, self._region = known, region
-        self.shape: tuple[int, ...] = (known.shape[0], *shape)
-        self.dtype: np.dtype[Any] = known.dtype
-        self.ndim = 4
-
-    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
-        z, y, x = (slice(*part.indices(n)) for part, n in zip(key[1:], self.shape[1:], strict=True))
-        asked: Region = (z, y, x)
-        result = np.zeros((self.shape[0], *region_shape(asked)), self.dtype)
-        common = [
-            slice(max(a.start, b.start), min(a.stop, b.stop))
-            for a, b in zip(asked, self._region, strict=True)
-        ]
-        if all(s.stop > s.start for s in common):
-            inner: Region = (common[0], common[1], common[2])
-            target, origin = relative_to(inner, asked), relative_to(inner, self._region)
-            result[(slice(None), *target)] = self._known[(slice(None), *origin)]
-        return result[key[0]]
