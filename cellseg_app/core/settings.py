@@ -305,6 +305,10 @@ class RunSettings(Section):
         data = DataSettings(**{**self.data.model_dump(), "voxel_size_um_zyx": um_zyx})
         return self.model_copy(update={"data": data})
 
+    def for_any_volume(self) -> RunSettings:
+        """The same choices without those that fit one volume only: its region."""
+        return self.model_copy(update={"region": RegionSettings()})
+
     def with_absolute_paths(self) -> RunSettings:
         """The same choices, to be repeated from another folder."""
         if self.region.mask is None:

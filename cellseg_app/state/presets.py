@@ -25,7 +25,7 @@ def list_presets(folder: Path) -> list[str]:
 
 
 def save_preset(folder: Path, name: str, settings: RunSettings) -> Path:
-    """Write a preset; one of the same name is replaced.
+    """Write a preset; one of the same name is replaced. A region stays with its volume.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def save_preset(folder: Path, name: str, settings: RunSettings) -> Path:
         The folder cannot be written to.
     """
     path = folder / f"{clean_name(name)}.json"
-    write_text_atomic(path, settings.model_dump_json(indent=2) + "\n")
+    write_text_atomic(path, settings.for_any_volume().model_dump_json(indent=2) + "\n")
     return path
 
 

@@ -97,9 +97,15 @@ def read_settings(path: Path) -> UserSettings:
 
 
 def write_settings(path: Path, settings: UserSettings) -> None:
-    """Write the settings; a failure is logged and nothing else."""
+    """Write the settings; a failure is logged and nothing else.
+
+    The region is left out: at the next start it would silently restrict runs of other volumes.
+    """
+    run = settings.form.run.for_any_volume()
+    form = settings.form.model_copy(update={"run": run})
+    kept = settings.model_copy(update={"form": form})
     try:
-        write_text_atomic(path, settings.model_dump_json(indent=1))
+        write_text_atomic(path, kept.model_dump_json(indent=1))
     except UserError as error:
         _log.warning("The settings could not be saved: %s", error)
 

@@ -68,6 +68,13 @@ ACTIONS: Final = (
         is_on_at_first=False,
     ),
     ActionInfo(
+        "use_visible",
+        "Search only the part in view",
+        "Restrict runs to the box that is in view; the field Box under Region takes it back",
+        "Ctrl+B",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
         "start",
         "Start",
         "Find the cells of every volume in the list",
@@ -198,6 +205,7 @@ MENUS: Final[Mapping[str, tuple[str | None, ...]]] = {
     ),
     "&Run": (
         "preview",
+        "use_visible",
         "estimate",
         "start",
         "cancel",

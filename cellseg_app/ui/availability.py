@@ -28,6 +28,7 @@ def possible(
     return {
         "preview": can_run,
         "estimate": can_run,
+        "use_visible": item is not None and item.runnable,
         "start": any(i.runnable for i in items) and not is_running,
         "cancel": is_running,
         "retry": any(i.state in ("failed", "cancelled") for i in items) and not is_running,

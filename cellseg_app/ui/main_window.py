@@ -20,6 +20,7 @@ from cellseg_app.ui.controllers.exports import ExportController
 from cellseg_app.ui.controllers.form_controller import FormController
 from cellseg_app.ui.controllers.help import HelpController
 from cellseg_app.ui.controllers.records import RecordsController
+from cellseg_app.ui.controllers.region import RegionController
 from cellseg_app.ui.controllers.results import ResultsController
 from cellseg_app.ui.controllers.runs import RunController
 from cellseg_app.ui.controllers.scene import SceneController
@@ -122,6 +123,7 @@ class MainWindow(QMainWindow):
         self.scene = SceneController(self.viewer)
         self.volumes = VolumesController(desk, self.scene, queue=self.queue, strip=self.strip)
         self.form_control = FormController(desk, self.form, self.run_bar)
+        self.region = RegionController(desk, self.scene, self.form_control, self.form)
         self.tuning = TuningController(desk, self.scene, self.run_bar)
         self.runs = RunController(desk, self.scene, self.progress)
         self.results = ResultsController(desk, self.scene, table=self.table, plots=self.plots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -40,6 +41,7 @@ class SceneController(QObject):
         self._layers: dict[str, Layer] = {}
         # Cells of everything, under the crop that is ahead of them.
         self._all_labels: LazyArray | None = None
+        self._region: Callable[[ShapeZYX], Region | None] | None = None
         viewer.class_changed.connect(self._on_class_changed)
 
     @property
@@ -60,7 +62,6 @@ class SceneController(QObject):
     def show_volume(self, reading: VolumeReading) -> None:
         """Show a volume; result and preview of another one go."""
         self.reading, self.result, self.preview, self._all_labels = reading, None, None, None
-        self.viewer.set_preview_box(None)
         self.viewer.highlight(None)
         self.viewer.ortho.set_empty_message(reading.info.problem)
         self._layers = {}
@@ -68,12 +69,13 @@ class SceneController(QObject):
         if volume is not None:
             self._layers["image"] = _image_layer(reading, volume)
         self._show()
+        self._frame_region()
         self.map_changed.emit()
 
     def show_result(self, result: LoadedResult) -> None:
         """Show a run's result over its volume; a preview goes."""
         self.result, self.preview = result, None
-        self.viewer.set_preview_box(None)
+        self._frame_region()
         self._drop("preview", "labels", "probability")
         if result.probability is not None:
             self._put("probability", "Probability", "probability", result.probability)
@@ -102,6 +104,12 @@ class SceneController(QObject):
         self.viewer.state.class_index = preview.map.foreground_class
         self._show_preview_cells(preview.cells)
         self.map_changed.emit()
+
+    def set_region(self, region: Callable[[ShapeZYX], Region | None] | None) -> None:
+        """Frame the part of a volume that runs are restricted to; None for all of it."""
+        self._region = region
+        if self.preview is None:
+            self._frame_region()
 
     def show_live(self, cells: LiveCells) -> None:
         """Show cells told apart with other settings, of a crop or of everything."""
@@ -138,6 +146,12 @@ class SceneController(QObject):
             for s, old, new in zip(crop, shape, source.shape_zyx, strict=True)
         )
         return z, y, x
+
+    def _frame_region(self) -> None:
+        layers = self.viewer.layers
+        is_framed = self._region is not None and bool(layers)
+        box = self._region(layers[0].shape_zyx) if is_framed and self._region else None
+        self.viewer.set_preview_box(box)
 
     def _show_preview_cells(self, cells: LiveCells) -> None:
         preview = self.preview

@@ -111,6 +111,14 @@ def _isotropic(now: Circumstances) -> str:
     return "The voxel size is unknown; give it under Data."
 
 
+def _mask(now: Circumstances) -> str:
+    return "The empty surroundings are left out." if now.settings.region.non_empty else ""
+
+
+def _non_empty(now: Circumstances) -> str:
+    return "The mask says what is searched." if now.settings.region.mask else ""
+
+
 def _overlap(now: Circumstances) -> str:
     return "A single window has no overlap." if now.settings.inference.window == "whole" else ""
 
@@ -141,6 +149,8 @@ _RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("data", "channel"): _channel,
     ("data", "timepoint"): _timepoint,
     ("data", "level"): _level,
+    ("region", "mask"): _mask,
+    ("region", "non_empty"): _non_empty,
     ("network", "input_size"): _input_size,
     ("inference", "window"): _window,
     ("inference", "overlap"): _overlap,

@@ -17,7 +17,13 @@ from PySide6.QtWidgets import (
 
 from cellseg_app.ui.forms.editor_base import SET_WORD, ComboBox, Editor
 from cellseg_app.ui.forms.field_specs import FieldSpec
-from cellseg_app.ui.forms.special_editors import FolderEditor, ListEditor, TripleEditor
+from cellseg_app.ui.forms.special_editors import (
+    BoxEditor,
+    FileEditor,
+    FolderEditor,
+    ListEditor,
+    TripleEditor,
+)
 
 _SLIDER_STEPS: Final = 100
 
@@ -194,5 +200,7 @@ def make_editor(spec: FieldSpec) -> Editor:
         "text": TextEditor,
         "triple": TripleEditor,
         "folder": FolderEditor,
+        "file": FileEditor,
+        "box": BoxEditor,
     }
     return editors[spec.kind](spec)

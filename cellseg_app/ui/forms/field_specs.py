@@ -14,7 +14,9 @@ from pydantic.fields import FieldInfo
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.state.settings import FormSettings
 
-FieldKind = Literal["flag", "choice", "number", "text", "triple", "weights", "device", "folder"]
+FieldKind = Literal[
+    "flag", "choice", "number", "text", "triple", "weights", "device", "folder", "file", "box"
+]
 FieldPath = tuple[str, ...]
 
 # Editors that a type alone does not tell.
@@ -22,6 +24,8 @@ _KINDS: Final[Mapping[FieldPath, FieldKind]] = {
     ("run", "network", "weights"): "weights",
     ("run", "inference", "device"): "device",
     ("output_folder",): "folder",
+    ("run", "region", "box"): "box",
+    ("run", "region", "mask"): "file",
 }
 # Bounds that stand in a validator because the field also takes words.
 _BOUNDS: Final[Mapping[FieldPath, tuple[float, float]]] = {
@@ -31,6 +35,7 @@ _BOUNDS: Final[Mapping[FieldPath, tuple[float, float]]] = {
 }
 _SECTION_TITLES: Final[Mapping[str, str]] = {
     "data": "Data",
+    "region": "Region",
     "network": "Network",
     "inference": "Inference",
     "size": "Anisotropy and cell size",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -77,31 +77,75 @@ class TripleEditor(Editor):
         self.edited.emit(tuple(spin.value() for spin in self.spins))
 
 
-class FolderEditor(Editor):
-    """A folder, typed or chosen."""
+class LineEditor(Editor):
+    """A line of text with a button that helps to fill it in."""
+
+    placeholder, button_text, tip = "", "…", ""
 
     def __init__(self, spec: FieldSpec) -> None:
         super().__init__(spec)
         self.line = QLineEdit()
-        self.line.setPlaceholderText("beside the volume")
+        self.line.setPlaceholderText(self.placeholder)
         self._add(self.line, stretch=1)
-        button = QToolButton()
-        button.setText("…")
-        button.setToolTip("Choose a folder")
-        self._add(button, name=f"Choose {spec.title.lower()}")
-        self.line.editingFinished.connect(lambda: self.edited.emit(self.line.text().strip()))
-        button.clicked.connect(self._on_q_choose)
+        self.button = QToolButton()
+        self.button.setText(self.button_text)
+        self.button.setToolTip(self.tip)
+        self._add(self.button, name=f"{self.tip}: {spec.title.lower()}")
+        self.line.editingFinished.connect(self._on_q_edited)
+        self.button.clicked.connect(self._on_q_button)
 
     def show_value(self, value: object) -> None:
         """Show a value without sending `edited`."""
         self.line.setText(str(value or ""))
         self.line.setToolTip(str(value or ""))
 
-    def _on_q_choose(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, self.spec.title, self.line.text())
-        if chosen:
-            self.line.setText(chosen)
-            self.edited.emit(chosen)
+    def _take(self, text: str) -> None:
+        if text:
+            self.line.setText(text)
+            self.edited.emit(text)
+
+    def _on_q_edited(self) -> None:
+        self.edited.emit(self.line.text().strip())
+
+    def _on_q_button(self) -> None:
+        raise NotImplementedError
+
+
+class FolderEditor(LineEditor):
+    """A folder, typed or chosen."""
+
+    placeholder, tip = "beside the volume", "Choose a folder"
+
+    def _on_q_button(self) -> None:
+        self._take(QFileDialog.getExistingDirectory(self, self.spec.title, self.line.text()))
+
+
+class FileEditor(LineEditor):
+    """A file, chosen, or typed, as must be the name of an OME-Zarr folder."""
+
+    placeholder, tip = "none", "Choose a file"
+
+    def _on_q_button(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, self.spec.title, self.line.text(), "Images (*.tif *.tiff);;All files (*)"
+        )
+        self._take(chosen)
+
+
+class BoxEditor(LineEditor):
+    """A box of voxels, typed or taken from what is in view.
+
+    Signals
+    -------
+    visible_asked
+        The user wants the box that is in view.
+    """
+
+    visible_asked = Signal()
+    placeholder, button_text, tip = "whole volume", "View", "Take the part in view"
+
+    def _on_q_button(self) -> None:
+        self.visible_asked.emit()
 
 
 class ListEditor(Editor):

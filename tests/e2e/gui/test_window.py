@@ -13,6 +13,8 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QToolButton
 
+from cellseg_app.core.blocks import whole
+from cellseg_app.core.box import resolve_box
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import read_record
 from cellseg_app.io.table import read_table
@@ -21,7 +23,7 @@ from cellseg_app.io.zarr_arrays import create_array, write_group
 from cellseg_app.state.unfinished import read_batch, unfinished_path
 from cellseg_app.ui.cells import RangeFilter
 from cellseg_app.workers.jobs import Crash
-from tests.e2e.conftest import SPACING_UM, Cells, Command
+from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
 from tests.e2e.gui.conftest import Driver
 
 THRESHOLD = ("run", "threshold", "threshold")
@@ -533,3 +535,26 @@ def test_close_event_is_accepted_when_nothing_runs(driver: Driver) -> None:
     event = QCloseEvent()
     driver.window.closeEvent(event)
     assert event.isAccepted()
+
+
+def test_a_run_is_restricted_to_the_part_in_view(driver: Driver, volume_file: Path) -> None:
+    driver.open_and_show(volume_file)
+    viewer = driver.window.viewer
+    driver.press("use_visible")
+    assert driver.window.desk.session.form.run.region.box is None
+    viewer.ortho.linked.set_camera(viewer.ortho.linked.camera.zoomed(3))
+    driver.press("use_visible")
+    box = driver.window.desk.session.form.run.region.box
+    assert box is not None
+    assert viewer.ortho.panes["xy"].box_um is not None
+    region = resolve_box(box, SHAPE)
+    driver.run_and_show()
+    result = driver.window.scene.result
+    assert result is not None
+    assert result.labels is not None
+    labels = result.labels[whole(SHAPE)]
+    assert labels[region].any()
+    labels[region] = 0
+    assert not labels.any()
+    driver.set("run", "region", "box", value="")
+    assert viewer.ortho.panes["xy"].box_um is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -14,7 +15,7 @@ from cellseg_app.ui.forms.applicability import METHOD_OPTIONS, Circumstances, re
 from cellseg_app.ui.forms.editors import ChoiceEditor, FlagEditor, NumberEditor
 from cellseg_app.ui.forms.field_specs import FieldSpec, form_sections, value_at, with_value
 from cellseg_app.ui.forms.form import SettingsForm
-from cellseg_app.ui.forms.special_editors import TripleEditor
+from cellseg_app.ui.forms.special_editors import BoxEditor, TripleEditor
 
 SPECS = [field for section in form_sections() for field in section.fields]
 
@@ -158,3 +159,23 @@ def test_every_control_can_be_reached_and_has_a_name(
                 continue
             assert control.accessibleName(), control
             assert control.focusPolicy().value & 1, "Tab reaches it"
+
+
+def test_a_box_is_typed_and_a_wrong_one_is_explained(form: SettingsForm, qtbot: QtBot) -> None:
+    form.show()
+    form.sections["region"].head.setChecked(True)
+    editor = form.editor("run", "region", "box")
+    assert isinstance(editor, BoxEditor)
+    qtbot.keyClicks(editor.line, "0:10, :, 5:")
+    qtbot.keyClick(editor.line, Qt.Key.Key_Return)
+    assert form.settings.run.region.box == "0:10,:,5:"
+    assert editor.line.text() == "0:10,:,5:"
+    editor.line.setText("10")
+    qtbot.keyClick(editor.line, Qt.Key.Key_Return)
+    assert form.settings.run.region.box == "0:10,:,5:"
+    message = form._rows["run", "region", "box"].message
+    assert "three ranges" in message.text()
+    assert message.isVisible()
+    editor.line.clear()
+    qtbot.keyClick(editor.line, Qt.Key.Key_Return)
+    assert form.settings.run.region.is_whole

@@ -13,7 +13,7 @@ from cellseg_app.core.settings import RunSettings, ThresholdSettings
 from cellseg_app.state.presets import delete_preset, list_presets, load_preset, save_preset
 from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import Session
-from cellseg_app.state.settings import UserSettings, read_settings, write_settings
+from cellseg_app.state.settings import FormSettings, UserSettings, read_settings, write_settings
 from cellseg_app.state.unfinished import forget_batch, note_batch, read_batch
 from cellseg_app.ui.cells import Cells  # noqa: F401 - the panels' room must be importable alone
 
@@ -140,3 +140,15 @@ def test_a_voxel_size_given_by_hand_holds_for_its_volume(tmp_path: Path) -> None
     assert session.run_settings(b) == session.form.run
     session.change_all(voxel_size_um_zyx=(1.0, 1.0, 1.0))
     assert session.run_settings(b).data.voxel_size_um_zyx == (1.0, 1.0, 1.0)
+
+
+def test_a_region_is_not_remembered_for_other_volumes(tmp_path: Path) -> None:
+    run = RunSettings.model_validate(
+        {"region": {"box": "0:5,:,:"}, "threshold": {"threshold": 0.4}}
+    )
+    path = tmp_path / "window.json"
+    write_settings(path, UserSettings(form=FormSettings(run=run)))
+    again = read_settings(path).form.run
+    assert again.region.is_whole
+    assert again.threshold.threshold == 0.4
+    assert load_preset(save_preset(tmp_path, "p", run)).region.is_whole
