@@ -135,6 +135,13 @@ ACTIONS: Final = (
         is_on_at_first=False,
     ),
     ActionInfo(
+        "export_points",
+        "Export points…",
+        "Save the positions of the cells shown in the table, for napari, cellfinder, brainreg or "
+        "brainrender",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
         "export_labels",
         "Export labels…",
         "Save the labels of the cells shown in the table, as TIFF or OME-Zarr",
@@ -221,6 +228,7 @@ MENUS: Final[Mapping[str, tuple[str | None, ...]]] = {
     "&Export": (
         "export_csv",
         "export_excel",
+        "export_points",
         SEPARATOR,
         "export_labels",
         "export_probability",

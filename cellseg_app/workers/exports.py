@@ -16,7 +16,8 @@ from cellseg_app.atomic import atomic_path, write_text_atomic
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.methods_text import methods_paragraph
-from cellseg_app.io.run_record import read_record
+from cellseg_app.io.points import points_from_table, write_points
+from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.io.table import write_table
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.runs import reporting
@@ -94,6 +95,24 @@ def write_any_table(path: Path, table: pd.DataFrame) -> Path:
     with atomic_path(path) as temporary:
         table.to_excel(temporary, index=False, sheet_name="cells", engine="xlsxwriter")
     return path
+
+
+def exporting_points(
+    path: Path, table: pd.DataFrame, record: RunRecord | None, spacing_um_zyx: SpacingZYX | None
+) -> Work:
+    """Work that writes the positions in a table, in the format of the suffix; gives its path.
+
+    Without a record (of a preview) the table's voxels are those of the volume.
+    """
+
+    def work(_context: JobContext) -> Path:
+        from cellseg_app.pipeline.points import points_of_cells
+
+        if record is None:
+            return write_points(path, points_from_table(table, spacing_um_zyx=spacing_um_zyx))
+        return write_points(path, points_of_cells(table, record))
+
+    return work
 
 
 def exporting_methods(path: Path, record: Path) -> Work:

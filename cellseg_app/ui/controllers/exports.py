@@ -21,6 +21,7 @@ from cellseg_app.workers.exports import (
     ImageExport,
     exporting_image,
     exporting_methods,
+    exporting_points,
     exporting_record,
     exporting_table,
 )
@@ -28,6 +29,8 @@ from cellseg_app.workers.jobs import Work
 
 # The longer ones first.
 _IMAGE_SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".ome.zarr", ".tif", ".tiff", ".zarr")
+_POINT_SUFFIXES: Final = (".csv", ".xml", ".npy")
+_POINTS: Final = "napari points (*.csv);;cellfinder, brainreg (*.xml);;brainrender (*.npy)"
 _IMAGES: Final = "TIFF (*.tif);;OME-TIFF (*.ome.tif);;OME-Zarr (*.ome.zarr)"
 
 
@@ -50,6 +53,7 @@ class ExportController(QObject):
         table_kinds = {
             "export_csv": _Kind("cells", ".csv", "CSV (*.csv)", self._table_work),
             "export_excel": _Kind("cells", ".xlsx", "Excel (*.xlsx)", self._table_work),
+            "export_points": _Kind("points", ".csv", _POINTS, self._points_work),
             "export_labels": _Kind("labels", ".tif", _IMAGES, self._labels_work),
             "export_probability": _Kind("probability", ".tif", _IMAGES, self._map_work),
             "export_methods": _Kind("methods", ".txt", "Text (*.txt)", self._methods_work),
@@ -69,6 +73,7 @@ class ExportController(QObject):
         state = {
             "export_csv": has_cells,
             "export_excel": has_cells,
+            "export_points": has_cells,
             "export_labels": labels is not None,
             "export_probability": self._scene.tunable is not None,
             "export_methods": result is not None,
@@ -125,6 +130,11 @@ class ExportController(QObject):
     def _table_work(self, path: Path) -> Work:
         return exporting_table(path, self._desk.cells.kept_table)
 
+    def _points_work(self, path: Path) -> Work:
+        result = self._scene.result if self._scene.preview is None else None
+        record = None if result is None else result.record
+        return exporting_points(path, self._desk.cells.kept_table, record, self._spacing())
+
     def _labels(self) -> tuple[LazyArray | None, Any]:
         if self._tuned.live is not None:
             return self._tuned.live.labels, self._spacing()
@@ -166,7 +176,8 @@ def named(path: Path, wanted: str) -> Path:
     """The path with the suffix of the format chosen; dialogs leave that of the proposal on it."""
     if path.name.lower().endswith(wanted):
         return path
-    own = next((s for s in _IMAGE_SUFFIXES if path.name.lower().endswith(s)), "")
-    if wanted in _IMAGE_SUFFIXES and own:
-        return path.with_name(path.name[: -len(own)] + wanted)
+    for family in (_IMAGE_SUFFIXES, _POINT_SUFFIXES):
+        own = next((s for s in family if path.name.lower().endswith(s)), "")
+        if wanted in family and own:
+            return path.with_name(path.name[: -len(own)] + wanted)
     return path if path.suffix else path.with_name(path.name + wanted)

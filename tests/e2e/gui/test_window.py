@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from defusedxml import ElementTree
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QToolButton
@@ -415,6 +416,25 @@ def test_labels_are_exported_in_the_format_chosen(
     if "OME-TIFF" in kind:
         with tifffile.TiffFile(target) as tiff:
             assert tiff.is_ome
+
+
+def test_points_of_the_cells_kept_are_exported_for_cellfinder(
+    driver: Driver, volume_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    cells = window.desk.cells
+    middle = float(cells.table["centroid_x_voxel"].median())
+    cells.add_filter(RangeFilter("centroid_x_voxel", middle, np.inf))
+    save_as(monkeypatch, tmp_path / "cells_points.csv", "cellfinder, brainreg (*.xml)")
+    driver.press("export_points")
+    target = tmp_path / "cells_points.xml"
+    driver.until(target.exists)
+    found = [int(e.text) for e in ElementTree.parse(target).iter("MarkerX")]
+    expected = np.rint(cells.kept_table["centroid_x_voxel"]).astype(int).tolist()
+    assert found == expected
+    assert 0 < len(found) < len(cells.table)
 
 
 @pytest.mark.parametrize(
