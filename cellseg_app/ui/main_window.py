@@ -188,8 +188,8 @@ class MainWindow(QMainWindow):
     # ---- What others may ask ----
 
     def open_paths(self, paths: Sequence[Path]) -> None:
-        """Open files and folders."""
-        self.volumes.open(paths)
+        """Open volumes, folders of them, and run records."""
+        self.records.open_paths(paths)
 
     def load_engine(self) -> None:
         """Load the engine in the background."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,15 @@ class RecordsController(QObject):
         chosen, _ = QFileDialog.getOpenFileName(self._window, "Open result", "", _FILTER)
         if chosen:
             self.open(Path(chosen))
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open volumes and folders of them; of run records (.json), show the results."""
+        records = [path for path in paths if path.suffix.lower() == ".json"]
+        for path in records:
+            self.open(path)
+        volumes = [path for path in paths if path not in records]
+        if volumes:
+            self._volumes.open(volumes)
 
     def open(self, path: Path) -> None:
         """Show an earlier run."""

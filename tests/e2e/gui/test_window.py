@@ -506,6 +506,22 @@ def test_rerun_from_record_gives_the_same_cells(driver: Driver, volume_file: Pat
     assert left.equals(right)
 
 
+def test_a_dropped_record_shows_the_result_without_running(
+    driver: Driver, volume_file: Path
+) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.run_and_show()
+    done = window.desk.session.items[0]
+    assert done.record is not None
+    window.volumes.remove([volume_file])
+    driver.until(lambda: window.scene.result is None)
+    window.open_paths([done.record])
+    driver.until(lambda: window.scene.result is not None)
+    (shown,) = window.desk.session.items
+    assert (shown.state, shown.n_cells, shown.path) == ("done", done.n_cells, volume_file)
+
+
 def test_the_log_is_proposed_to_be_saved_beside_the_results(
     driver: Driver, volume_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
