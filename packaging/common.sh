@@ -38,7 +38,7 @@ start_screen() {
         [ -e "/tmp/.X11-unix/X$number" ] && continue
         Xvfb ":$number" -screen 0 1280x800x24 -ac >/dev/null 2>&1 &
         process=$!
-        for _ in $(seq 100); do
+        for _ in $(seq 300); do
             if [ -e "/tmp/.X11-unix/X$number" ] && kill -0 "$process" 2>/dev/null; then
                 echo ":$number $process"
                 return

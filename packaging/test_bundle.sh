@@ -43,6 +43,21 @@ grep -q "OpenGL" dist/tests/bundle/self-test.txt || fail "The self-test saw no 3
 QT_QPA_PLATFORM=offscreen "$program" --quit-after 1 >&- 2>&- <&- || fail "It does not start without streams."
 echo "ok     it starts without streams and without OpenGL"
 
+say "Without OpenVINO"
+copy="$work/CellSeg"
+cp -al "$bundle" "$copy" 2>/dev/null || { rm -rf "$copy" && cp -a "$bundle" "$copy"; }
+rm -r "$copy/_internal/openvino"
+if QT_QPA_PLATFORM=offscreen "$copy/cellseg-app" --self-test --results "$work/without" >"$work/without.log" 2>&1; then
+    fail "The self-test does not miss OpenVINO."
+fi
+networks="$(find resources/weights -name '*.safetensors' | wc -l)"
+[ "$(grep -c '^ok     network .*by PyTorch only' "$work/without.log")" = "$networks" ] &&
+    [ "$(grep -c '^FAILED' "$work/without.log")" = 1 ] && grep '^FAILED OpenVINO' "$work/without.log" ||
+    { cat "$work/without.log"; fail "Without OpenVINO, PyTorch does not compute every network."; }
+rm -r "$copy"
+echo "ok     PyTorch computes all $networks networks where OpenVINO cannot be loaded, and the self-test says so"
+
 say "Start-up"
+# On an idle computer it takes a third of that; this one may be busy.
 on_screen "$(venv_with installer)/bin/python" tests/benchmarks/startup.py \
-    --program "$program" --runs 5 --within 2 3
+    --program "$program" --runs 5 --within ${CELLSEG_START_WITHIN:-6 9}

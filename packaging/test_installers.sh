@@ -7,6 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/common.sh
+. packaging/linux/clean_root.sh
+command -v apt-get >/dev/null || fail "This needs Debian; build_bundle.sh and test_bundle.sh need not."
+require_root
 install_debian_packages shellcheck
 say "Shell scripts"
 find packaging .ci \( -name '*.sh' -o -path '.ci/run' \) -exec shellcheck --severity=warning --external-sources {} +

@@ -4,7 +4,8 @@
 
 # make_clean_root FOLDER: unpacks it; made once and kept in the cache.
 make_clean_root() {
-    local archive="$cache/clean-root.tar.zst" sources
+    local archive sources
+    archive="$cache/clean-root-$(debian_suite).tar.zst"
     install_debian_packages mmdebstrap zstd ca-certificates
     require_root
     if [ ! -e "$archive" ]; then

@@ -33,23 +33,36 @@ command_of() { sed -n 's/^Exec=//p' "$1" | sed 's/ %[fFuU]//'; }
 # as_user COMMAND: in the clean system, as a plain user, without any network.
 as_user() { in_root "$root" --net -- su - biologist -c "export LANG=C.UTF-8 DISPLAY=$DISPLAY QT_QPA_PLATFORM=xcb LIBGL_ALWAYS_SOFTWARE=1; $1"; }
 
-# try_program NAME DESKTOP_ENTRY VOLUME: starts it as the file manager would for a volume,
+# started_in ROOT: numbers of the processes of the window in that system, and of no other.
+started_in() {
+    local process
+    for process in /proc/[0-9]*; do
+        if [ "$(readlink "$process/root")" = "$(realpath "$1")" ] && grep -qsx cellseg-app "$process/comm"; then
+            echo "${process#/proc/}"
+        fi
+    done
+}
+
+# try_program NAME DESKTOP_ENTRY: starts it as the file manager would for the record of a run,
 # photographs it, and lets it test itself.
 try_program() {
     local name="$1" command log="$root/home/biologist/.local/state/CellSeg/log/cellseg.log"
     command="$(command_of "$root/$2")"
     [ -n "$command" ] || fail "$2 names no command."
     rm -f "$log"
-    as_user "$command $3 --quit-after 40" &
+    as_user "$command ~/results/*.json --quit-after 600" &
     local started=$!
-    for _ in $(seq 300); do
+    for _ in $(seq 900); do
         if grep -qs "The engine is loaded" "$log"; then break; fi
         sleep 0.2
     done
-    sleep 3
-    "$python" packaging/linux/photograph.py "$results/$name.png" ||
+    grep -qs "The engine is loaded" "$log" || fail "$command loads no engine."
+    sleep 5
+    "$python" packaging/linux/photograph.py "$results/$name.png" 60 ||
         fail "$command shows nothing on the screen."
-    wait "$started" || fail "$command did not end well."
+    # shellcheck disable=SC2046 # they are numbers
+    kill $(started_in "$root") || fail "$command ended before it was asked to."
+    wait "$started" || true
     ok "$name: started by its desktop entry ($command)"
     as_user "$command --self-test --results ~/tested-$name" || fail "$name does not pass its self-test."
     cp "$root/home/biologist/tested-$name/self-test.txt" "$results/$name-self-test.txt"
@@ -75,8 +88,10 @@ ok "installed with nothing but its dependencies"
 in_root "$root" -- sh -c '! command -v python3' || fail "A dependency brought Python."
 [ "$(in_root "$root" --net -- cellseg --version)" = "cellseg $version" ] || fail "cellseg tells another version."
 ok "cellseg --version tells $version"
-sample=_internal/resources/sample/nuclei.tif
-try_program deb usr/share/applications/org.cellseg.CellSeg.desktop "/usr/lib/cellseg/$sample"
+as_user "cp /usr/lib/cellseg/_internal/resources/sample/nuclei.tif . && cellseg run nuclei.tif -o results" ||
+    fail "cellseg does not find the cells of the sample."
+ok "cellseg found the cells of the sample, as a plain user"
+try_program deb usr/share/applications/org.cellseg.CellSeg.desktop
 
 say "Archive for one user"
 in_root "$root" -- apt-get remove -y -qq cellseg >/dev/null 2>&1
@@ -85,8 +100,7 @@ for gone in usr/lib/cellseg usr/bin/cellseg usr/share/applications/org.cellseg.C
 done
 ok "the package is removed without a trace"
 as_user "/tmp/$(basename "$archive")"
-try_program run home/biologist/.local/share/applications/org.cellseg.CellSeg.desktop \
-    "/home/biologist/.local/opt/cellseg/$sample"
+try_program run home/biologist/.local/share/applications/org.cellseg.CellSeg.desktop
 as_user '.local/bin/cellseg --version'
 as_user '.local/opt/cellseg/uninstall.sh'
 left="$(find "$root/home/biologist/.local" -ipath '*cellseg*' -not -path '*/state/*' -not -path '*/share/CellSeg*')"

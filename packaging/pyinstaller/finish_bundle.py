@@ -20,7 +20,10 @@ from py_compile import PycInvalidationMode
 from typing import Final
 
 # Libraries with debugging symbols. Others stay as they came: repaired wheels break when stripped.
-_TO_STRIP: Final = ("torch", "cc3d", "edt", "fastremap", "numcodecs", "openvino")
+_TO_STRIP: Final = (
+    *("torch", "openvino", "libpython3", "python3", "cc3d", "edt", "fastremap", "kiwisolver"),
+    *("numcodecs", "vispy", "yaml"),
+)
 _MIB: Final = 1024**2
 
 

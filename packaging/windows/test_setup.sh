@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 . packaging/linux/clean_root.sh
 here=packaging/windows
 compiler_version=6.4.1
+compiler_sha256=fc36b763a729c8964416552d733f4864ac4a4934d0a6569e20c2feb4c29b9684
 # shellcheck disable=SC2086 # the names are meant to be split
 install_debian_packages $window_packages gcc-mingw-w64-x86-64-win32 binutils-mingw-w64-x86-64
 command -v npm >/dev/null || install_debian_packages npm
@@ -16,7 +17,8 @@ old_version=0.0.9
 
 say "Wine"
 require_root
-if [ ! -e "$root/complete" ]; then
+key="$(debian_suite), Inno Setup $compiler_version"
+if [ "$(cat "$root/complete" 2>/dev/null)" != "$key" ]; then
     install_debian_packages mmdebstrap
     rm -rf --one-file-system "$root"
     mkdir -p "$cache"
@@ -25,11 +27,15 @@ if [ ! -e "$root/complete" ]; then
     mmdebstrap --quiet --variant=minbase --architectures=amd64,i386 \
         --include=wine,wine64,wine32:i386,fonts-wine,fonts-liberation,libfreetype6:i386 \
         "$(debian_suite)" "$root" "$(debian_sources amd64,i386)"
-    rm -rf "$cache/innosetup" && mkdir -p "$cache/innosetup"
-    (cd "$cache/innosetup" && npm pack --silent "innosetup@$compiler_version" >/dev/null &&
-        tar xzf "innosetup-$compiler_version.tgz")
-    cp -r "$cache/innosetup/package/bin" "$root/inno"
-    touch "$root/complete"
+    inno="$(mktemp -d)"
+    (cd "$inno" && npm pack --silent "innosetup@$compiler_version" >/dev/null) ||
+        fail "npm could not fetch the compiler, innosetup $compiler_version."
+    echo "$compiler_sha256  $inno/innosetup-$compiler_version.tgz" | sha256sum --check --quiet ||
+        fail "The compiler is not the one that was tried."
+    tar --extract --gzip --file "$inno/innosetup-$compiler_version.tgz" --directory "$inno"
+    cp -r "$inno/package/bin" "$root/inno"
+    rm -r "$inno"
+    echo "$key" >"$root/complete"
 fi
 
 say "Stand-in for the frozen program"

@@ -3,22 +3,24 @@
 It finds its plugins as files beside its library, so nothing in the code points to them.
 """
 
-import sys
 from pathlib import Path
 
 from PyInstaller.utils.hooks import collect_submodules, get_package_paths
 
 _home = Path(get_package_paths("openvino")[1])
+# Left out: the plugins of Intel's graphics and neural processors, and what reads TensorFlow's,
+# JAX's and Paddle's networks.
 _WANTED = (
     "openvino.",
-    "intel_cpu_plugin",
+    "_cpu_plugin",
     "ir_frontend",
     "onnx_frontend",
     "pytorch_frontend",
     "tbb",
     "hwloc",
 )
-_SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+# macOS has plugins in .so, the libraries that they use in .dylib.
+_SUFFIXES = {".so", ".dylib", ".dll"}
 
 hiddenimports = [
     "openvino.frontend.onnx",
@@ -35,7 +37,7 @@ excludedimports = [
 binaries = [
     (str(file), "openvino/libs")
     for file in sorted((_home / "libs").iterdir())
-    if (_SUFFIX in file.name or _SUFFIX + "." in file.name)
+    if _SUFFIXES.intersection(file.suffixes)
     and "debug" not in file.name
     and any(word in file.name for word in _WANTED)
 ]
