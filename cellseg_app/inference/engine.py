@@ -1,6 +1,7 @@
 """Leads a network over a volume and yields the stitched probability, slab by slab along Z.
 
-Memory holds one layer of windows whatever the depth of the volume. Every slab can be computed
+Memory holds one layer of windows whatever the depth of the volume, or of the block of it that is
+asked for (`window_blocks`). Every slab can be computed
 without the ones before it, with bit-identical values, which is what makes runs resumable.
 """
 
@@ -21,7 +22,13 @@ import torch
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.volume import LazyArray
 from cellseg_app.inference.emptiness import EmptyWindows
-from cellseg_app.inference.feed import Needed, WindowBatch, WindowFeed, needed_starts
+from cellseg_app.inference.feed import (
+    Needed,
+    WindowBatch,
+    WindowFeed,
+    WindowPlace,
+    needed_starts,
+)
 from cellseg_app.inference.predictor import WindowPredictor
 from cellseg_app.inference.stitching import Placement, Stitcher
 from cellseg_app.inference.windows import (
@@ -158,6 +165,7 @@ def _slabs(
         return
     reader, network = ThreadPoolExecutor(1, "window-reader"), ThreadPoolExecutor(1, "network")
     layers = range(first_layer_of_slab(feed.grid, first_slab), len(bounds))
+    known = _KnownAnswers()
     try:
         answers = _answers(feed.batches(layers, reader), predictor, network, stage)
         groups = itertools.groupby(answers, lambda answer: answer[0].layer)
@@ -166,7 +174,9 @@ def _slabs(
             stitcher.begin_layer(number)
             # A layer in which nobody needs a window has no answers.
             if upcoming is not None and upcoming[0] == number:
-                _stitch(stitcher, upcoming[1], feed.empty, stage)
+                for batch, answer in upcoming[1]:
+                    _stitch(stitcher, batch, answer, known=known, empty=feed.empty)
+                    stage.advance(len(batch.places))
                 upcoming = next(groups, None)
             begin, end = bounds[number]
             if number >= first_slab:
@@ -179,16 +189,34 @@ def _slabs(
 
 def _stitch(
     stitcher: Stitcher,
-    answers: Iterator[tuple[WindowBatch, torch.Tensor | None]],
+    batch: WindowBatch,
+    answer: torch.Tensor | None,
+    *,
+    known: _KnownAnswers,
     empty: EmptyWindows | None,
-    stage: StageProgress,
 ) -> None:
-    for batch, answer in answers:
-        if answer is not None:
-            stitcher.add(batch.indices, answer)
+    for place in batch.places:
+        own = known.of(place, answer)
+        if own is not None:
+            stitcher.add(place.number, own)
         elif empty is not None:
-            stitcher.add_constant(batch.indices, empty.fill)
-        stage.advance(len(batch.indices))
+            stitcher.add_constant(place.number, empty.fill)
+
+
+class _KnownAnswers:
+    """Answers of windows: their own, or that of an earlier window of the same single value."""
+
+    def __init__(self) -> None:
+        self._constants: dict[float, torch.Tensor] = {}
+
+    def of(self, place: WindowPlace, answer: torch.Tensor | None) -> torch.Tensor | None:
+        """The answer (C, Z, Y, X) of one window of a batch; None if it was skipped."""
+        if place.in_batch is not None and answer is not None:
+            own = answer[place.in_batch]
+            if place.constant is not None:
+                self._constants[place.constant] = own.clone()
+            return own
+        return None if place.constant is None else self._constants[place.constant]
 
 
 def _answers(

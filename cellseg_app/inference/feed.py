@@ -18,15 +18,52 @@ from cellseg_app.inference.windows import WindowGrid, layer_starts, read_reflect
 
 # Batches read before the network asks for them.
 _READ_AHEAD: Final = 2
-_Read = tuple[ShapeZYX, npt.NDArray[Any] | None]
+# Where a volume was padded there is one value only; so many such values get one answer each.
+_KNOWN_CONSTANTS: Final = 8
 Needed = Callable[[Region], bool]
 
 
+class WindowRead(NamedTuple):
+    """One window as it was read.
+
+    Attributes
+    ----------
+    index
+        Its number per axis.
+    voxels
+        Raw (Z, Y, X); None if it need not run.
+    constant
+        The one value of a window that holds nothing else.
+    """
+
+    index: ShapeZYX
+    voxels: npt.NDArray[Any] | None
+    constant: float | None = None
+
+
+class WindowPlace(NamedTuple):
+    """Where the answer of a window is: in its batch, else known for its constant, else nowhere."""
+
+    index: ShapeZYX
+    in_batch: int | None
+    constant: float | None
+
+
 class WindowBatch(NamedTuple):
-    """Windows of one layer; `windows` is None for those that are empty, which are skipped."""
+    """Windows of one layer.
+
+    Attributes
+    ----------
+    layer
+        Its number in the grid.
+    places
+        All of them, in the order in which they are stitched.
+    windows
+        Raw, (N, Z, Y, X), those that run; the last ones may only fill the batch. None if none runs.
+    """
 
     layer: int
-    indices: list[ShapeZYX]
+    places: list[WindowPlace]
     windows: npt.NDArray[Any] | None
 
 
@@ -40,40 +77,32 @@ class WindowFeed:
     empty: EmptyWindows | None
     needed: Needed | None = None
 
+    @property
+    def at_once(self) -> int:
+        """How many windows the network is given, always: its last bits depend on it."""
+        return max(1, min(self.batch, self.grid.at_once or self.batch))
+
     def batches(self, layers: range, reader: ThreadPoolExecutor) -> Iterator[WindowBatch]:
-        waiting: deque[tuple[int, Future[list[_Read]]]] = deque()
-        kept: list[_Read] = []
+        waiting: deque[tuple[int, Future[list[WindowRead]]]] = deque()
+        gathered = _Gathered(self.at_once)
         for number in layers:
             starts = needed_starts(self.grid, number, self.needed)
             for first in range(0, len(starts), self.batch):
                 part = starts[first : first + self.batch]
                 waiting.append((number, reader.submit(self._read, part)))
                 if len(waiting) > _READ_AHEAD:
-                    yield from self._filled(waiting, kept)
+                    yield from _filled(waiting, gathered)
         while waiting:
-            yield from self._filled(waiting, kept)
+            yield from _filled(waiting, gathered)
 
-    def _filled(
-        self, waiting: deque[tuple[int, Future[list[_Read]]]], kept: list[_Read]
-    ) -> Iterator[WindowBatch]:
-        """Batches that one more part completes; at the end of a layer, the rest too."""
-        layer, future = waiting.popleft()
-        for index, window in future.result():
-            if window is None:
-                yield WindowBatch(layer, [index], None)
-                continue
-            kept.append((index, window))
-            if len(kept) == self.batch:
-                yield _joined(layer, kept)
-        if kept and (not waiting or waiting[0][0] != layer):
-            yield _joined(layer, kept)
-
-    def _read(self, part: list[tuple[ShapeZYX, tuple[int, int, int]]]) -> list[_Read]:
-        read: list[_Read] = []
+    def _read(self, part: list[tuple[ShapeZYX, tuple[int, int, int]]]) -> list[WindowRead]:
+        read = []
         for index, start in part:
-            window = read_reflected(self.image, start, self.grid.window_zyx)
-            nothing = self.empty is not None and self.empty.holds_nothing(window)
-            read.append((index, None if nothing else window))
+            voxels = read_reflected(self.image, start, self.grid.window_zyx)
+            if self.empty is not None and self.empty.holds_nothing(voxels):
+                read.append(WindowRead(index, None))
+            else:
+                read.append(WindowRead(index, voxels, _constant(voxels)))
         return read
 
 
@@ -87,11 +116,56 @@ def needed_starts(
     return [one for one in starts if needed(window_region(grid, one[1]))]
 
 
-def _joined(layer: int, kept: list[_Read]) -> WindowBatch:
-    batch = WindowBatch(
-        layer,
-        [index for index, _ in kept],
-        np.stack([window for _, window in kept if window is not None]),
-    )
-    kept.clear()
-    return batch
+class _Gathered:
+    """Windows that wait until there are enough of them for a batch."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._places: list[WindowPlace] = []
+        self._voxels: list[npt.NDArray[Any]] = []
+        self._constants: set[float] = set()
+
+    def add(self, read: WindowRead) -> None:
+        runs = read.voxels is not None and read.constant not in self._constants
+        self._places.append(
+            WindowPlace(read.index, len(self._voxels) if runs else None, read.constant)
+        )
+        if runs and read.voxels is not None:
+            self._voxels.append(read.voxels)
+            if read.constant is not None and len(self._constants) < _KNOWN_CONSTANTS:
+                self._constants.add(read.constant)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether what is here need not wait for more: a full batch, or nothing that runs."""
+        return len(self._voxels) in (0, self._at_once)
+
+    def batch(self, layer: int) -> WindowBatch:
+        voxels = self._voxels
+        fill = self._at_once - len(voxels)
+        windows = np.stack([*voxels, *[voxels[-1]] * fill]) if voxels else None
+        places, self._places, self._voxels = self._places, [], []
+        return WindowBatch(layer, places, windows)
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+
+def _filled(
+    waiting: deque[tuple[int, Future[list[WindowRead]]]], gathered: _Gathered
+) -> Iterator[WindowBatch]:
+    """Batches that one more part completes; at the end of a layer, the rest too."""
+    layer, future = waiting.popleft()
+    for read in future.result():
+        gathered.add(read)
+        if gathered.is_complete:
+            yield gathered.batch(layer)
+    if gathered and (not waiting or waiting[0][0] != layer):
+        yield gathered.batch(layer)
+
+
+def _constant(window: npt.NDArray[Any]) -> float | None:
+    first = window.flat[0]
+    if first != window.flat[-1] or window.min() != window.max():
+        return None
+    return float(first)

@@ -28,6 +28,7 @@ from cellseg_app.inference.runtime.forwards import open_forward, torch_device
 from cellseg_app.inference.runtime.trials import Task, Trial
 from cellseg_app.inference.stitching import Placement
 from cellseg_app.inference.weights import LoadedNetwork
+from cellseg_app.inference.window_blocks import block_grid
 from cellseg_app.inference.windows import (
     WindowGrid,
     brightest_first,
@@ -126,6 +127,13 @@ class NetworkSession:
             grid=_card_grid(self.card, shape, edge, self.overlap),
             needed=None,
         )
+
+    def for_block(self, core: Region) -> NetworkSession:
+        """The same windows, but only those that reach into a block; its voxels come out the same.
+
+        Unlike `for_region`, whose windows are laid anew.
+        """
+        return replace(self, grid=block_grid(self.grid, core))
 
     def slabs(
         self, stage: StageProgress, *, first_slab: int = 0, spill_folder: Path | None = None

@@ -41,7 +41,6 @@ class Stitcher:
 
     def __init__(self, grid: WindowGrid, placement: Placement, spill_folder: Path | None) -> None:
         self.grid = grid
-        self.batch = placement.batch
         self._on_disk = placement.stitch == "disk"
         self._device = placement.device if placement.stitch == "device" else "cpu"
         self._spill_folder = spill_folder
@@ -59,32 +58,30 @@ class Stitcher:
             self._buffer[:, :kept] = self._buffer[:, shift:].clone()
         self._buffer[:, max(kept, 0) :] = 0
 
-    def add(self, indices: list[ShapeZYX], probabilities: torch.Tensor) -> None:
-        """Add windows (N, C, Z, Y, X), each weighted by its place in the grid."""
-        for index, probability in zip(indices, probabilities.to(self._device), strict=True):
-            target, source = [slice(None)], [slice(None)]
-            weights = []
-            for dim, (axis, i) in enumerate(zip(self.grid.axes, index, strict=True)):
-                # The buffer is as deep as a window; along Y and X it holds the volume alone.
-                start = 0 if dim == 0 else axis.starts[i]
-                stop = axis.window if dim == 0 else axis.size
-                low, high = max(0, start), min(stop, start + axis.window)
-                target.append(slice(low, high))
-                source.append(slice(low - start, high - start))
-                own = torch.from_numpy(axis.weights[i][low - start : high - start])
-                weights.append(own.to(self._device))
-            z, y, x = weights
-            weighted = probability[tuple(source)] * z.view(1, -1, 1, 1)
-            part = self._ready(probability.shape[0])[tuple(target)]
-            part.addcmul_(weighted, torch.outer(y, x))
+    def add(self, index: ShapeZYX, probability: torch.Tensor) -> None:
+        """Add a window (C, Z, Y, X), weighted by its place in the grid."""
+        target, source = [slice(None)], [slice(None)]
+        weights = []
+        for dim, (axis, i) in enumerate(zip(self.grid.axes, index, strict=True)):
+            # The buffer is as deep as a window; along Y and X it holds the volume alone.
+            start = 0 if dim == 0 else axis.starts[i]
+            stop = axis.window if dim == 0 else axis.size
+            low, high = max(0, start), min(stop, start + axis.window)
+            target.append(slice(low, high))
+            source.append(slice(low - start, high - start))
+            own = torch.from_numpy(axis.weights[i][low - start : high - start])
+            weights.append(own.to(self._device))
+        z, y, x = weights
+        weighted = probability.to(self._device)[tuple(source)] * z.view(1, -1, 1, 1)
+        part = self._ready(probability.shape[0])[tuple(target)]
+        part.addcmul_(weighted, torch.outer(y, x))
 
-    def add_constant(self, indices: list[ShapeZYX], values: tuple[float, ...]) -> None:
-        """Add windows that hold one value per class throughout."""
+    def add_constant(self, index: ShapeZYX, values: tuple[float, ...]) -> None:
+        """Add a window that holds one value per class throughout."""
         self._ready(len(values))
         if any(values):
-            shape = (len(indices), len(values), *self.grid.window_zyx)
-            constant = torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1, 1)
-            self.add(indices, constant.expand(shape))
+            constant = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1, 1)
+            self.add(index, constant.expand((len(values), *self.grid.window_zyx)))
 
     def finished(self, begin: int, end: int, *, classes: int) -> npt.NDArray[np.float16]:
         """Planes begin…end of the volume, which no later layer reaches; 0 where no window was."""

@@ -44,9 +44,22 @@ class AxisWindows:
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
-    """The windows of a volume: every combination of the three axes' windows."""
+    """The windows of a volume, or of a block of it: every combination of the three axes' windows.
+
+    Attributes
+    ----------
+    axes
+        Sizes and starts are those of the block, counted from its first voxel.
+    origin_zyx
+        First voxel of the block in the volume.
+    at_once
+        The network is given no more windows at a time: as many as one layer of the whole volume
+        has, so that what runs together does not depend on blocks.
+    """
 
     axes: tuple[AxisWindows, AxisWindows, AxisWindows]
+    origin_zyx: ShapeZYX = (0, 0, 0)
+    at_once: int = 0
 
     @property
     def shape_zyx(self) -> ShapeZYX:
@@ -102,7 +115,7 @@ def window_grid(
         _axis_windows(size, window, overlap, (divisor, minimum), margin, blend_sigma)
         for size in shape_zyx
     )
-    return WindowGrid((z, y, x))
+    return WindowGrid((z, y, x), at_once=len(y.starts) * len(x.starts))
 
 
 def _axis_windows(
@@ -185,21 +198,22 @@ def layer_starts(grid: WindowGrid, z_index: int) -> list[tuple[ShapeZYX, tuple[i
     Returns
     -------
     list of (index, start)
-        The window's number per axis, and its first voxel, which may lie before the volume.
+        The window's number per axis, and its first voxel in the volume, which may lie before it.
     """
     z_axis, y_axis, x_axis = grid.axes
+    z, y, x = grid.origin_zyx
     return [
-        ((z_index, y, x), (z_axis.starts[z_index], y_start, x_start))
-        for (y, y_start), (x, x_start) in itertools.product(
+        ((z_index, row, column), (z + z_axis.starts[z_index], y + y_start, x + x_start))
+        for (row, y_start), (column, x_start) in itertools.product(
             enumerate(y_axis.starts), enumerate(x_axis.starts)
         )
     ]
 
 
 def window_region(grid: WindowGrid, start_zyx: tuple[int, int, int]) -> Region:
-    """The part of a window that lies in the volume."""
+    """The voxels of a window, from the border of the volume on; it may reach beyond its end."""
     z, y, x = (
-        slice(max(0, start), min(axis.size, start + axis.window))
+        slice(max(0, start), start + axis.window)
         for start, axis in zip(start_zyx, grid.axes, strict=True)
     )
     return z, y, x

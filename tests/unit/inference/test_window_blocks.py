@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from cellseg_app.core.blocks import Region, block_regions
+from cellseg_app.core.progress import StageProgress
+from cellseg_app.inference.cards import ModelCard, OutputSpec
+from cellseg_app.inference.emptiness import EmptyWindows, WindowLook
+from cellseg_app.inference.engine import predict_slabs
+from cellseg_app.inference.normalize import IntensityScale
+from cellseg_app.inference.predictor import WindowPredictor
+from cellseg_app.inference.stitching import Placement
+from cellseg_app.inference.window_blocks import block_grid, network_blocks
+from cellseg_app.inference.windows import WindowGrid, window_grid
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+
+
+def _run(
+    image: np.ndarray,
+    forward: Forward,
+    grid: WindowGrid,
+    *,
+    batch: int = 2,
+    empty: EmptyWindows | None = None,
+) -> np.ndarray:
+    card = ModelCard(
+        name="tiny",
+        title="tiny",
+        architecture="SegResNet",
+        weights_file="tiny.safetensors",
+        weights_sha256="0" * 64,
+        output=OutputSpec(activation="identity"),
+    )
+    slabs = predict_slabs(
+        image,
+        lambda device: WindowPredictor(forward, card, IntensityScale(0, 1, rescale=True), device),
+        grid,
+        placement=Placement("cpu", batch, "cpu"),
+        stage=StageProgress(None, "network", grid.n_windows),
+        empty=empty,
+    )
+    return np.concatenate([slab.probability for slab in slabs], axis=1)
+
+
+def _by_blocks(image: np.ndarray, grid: WindowGrid, blocks: list[Region], run: Callable) -> tuple:
+    parts = [(core, run(image, block_grid(grid, core))) for core in blocks]
+    result = np.full((parts[0][1].shape[0], *image.shape), np.nan, np.float16)
+    for core, part in parts:
+        result[(slice(None), *core)] = part
+    return result, sum(block_grid(grid, core).n_windows for core in blocks)
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    image = np.random.default_rng(0).random((61, 53, 71), dtype=np.float32)
+    image[:, :, 45:] = 0.25  # padded, as stitched volumes are
+    return image
+
+
+@pytest.fixture(scope="module")
+def network() -> Forward:
+    torch.manual_seed(0)
+    layers = (torch.nn.Conv3d(1, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv3d(8, 2, 3))
+    return torch.nn.Sequential(*layers, torch.nn.ConstantPad3d(1, 0.0)).eval()
+
+
+@pytest.mark.parametrize("block", [(16, 16, 16), (61, 20, 71), (30, 53, 33), (7, 9, 71)])
+@pytest.mark.parametrize("overlap", [0.25, 0.6])
+def test_blocks_come_out_as_in_the_whole_to_the_last_bit(
+    image: np.ndarray, network: Forward, block: tuple[int, int, int], overlap: float
+) -> None:
+    grid = window_grid(image.shape, 16, overlap, margin=3)
+    whole = _run(image, network, grid)
+    blocks = block_regions(image.shape, block)
+    parts, _ = _by_blocks(image, grid, blocks, lambda i, g: _run(i, network, g))
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_skipped_windows_change_nothing_about_it(image: np.ndarray, network: Forward) -> None:
+    grid = window_grid(image.shape, 16, 0.25, margin=3)
+    empty = EmptyWindows(WindowLook(1.0, (0.07, 0.5)), (0.125, 0.5))
+
+    def run(image: np.ndarray, grid: WindowGrid) -> np.ndarray:
+        return _run(image, network, grid, batch=3, empty=empty)
+
+    whole = run(image, grid)
+    assert 0 < empty.n_skipped < grid.n_windows
+    parts, _ = _by_blocks(image, grid, block_regions(image.shape, (20, 20, 20)), run)
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_windows_of_one_value_run_once(image: np.ndarray, network: Forward) -> None:
+    grid = window_grid(image.shape, 16, 0.25, margin=0)
+    plain = _run(image, network, grid, batch=1)
+    seen: list[bool] = []
+
+    def counted(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(bool((batch == batch.flatten()[0]).all()))
+        return network(batch)
+
+    np.testing.assert_array_equal(_run(image, counted, grid, batch=1), plain)
+    assert sum(seen) == 1
+    assert len(seen) < 0.8 * grid.n_windows
+
+
+def test_blocks_end_with_chunks_and_keep_to_the_memory() -> None:
+    grid = window_grid((2048, 2048, 2048), 64, 0.25, margin=8)
+    chunk, limit = (64, 128, 128), 300 * 1024**2
+    blocks = network_blocks(grid, chunk, classes=1, layer_bytes=limit)
+    assert sum(np.prod([s.stop - s.start for s in core]) for core in blocks) == 2048**3
+    for core in blocks:
+        assert core[0] == slice(0, 2048)
+        assert all(s.start % c == 0 for s, c in zip(core, chunk, strict=True))
+        assert 64 * 4 * np.prod([s.stop - s.start for s in core[1:]]) <= limit
+    thin = network_blocks(grid, chunk, classes=1, layer_bytes=limit, most_windows=3000)
+    assert len(thin) > len(blocks)
+    assert all(core[0].stop - core[0].start >= 2 * 64 for core in thin)
+
+
+def test_small_volumes_are_one_block() -> None:
+    grid = window_grid((100, 300, 300), 64, 0.25)
+    blocks = network_blocks(grid, (64, 128, 128), classes=2, layer_bytes=2**29)
+    assert blocks == [(slice(0, 100), slice(0, 300), slice(0, 300))]
