@@ -1,4 +1,7 @@
-"""Running one function over the blocks of a volume on a few threads, results in block order."""
+"""Running one function over the blocks of a volume, results in block order.
+
+On a few threads of this process, or wherever a `BlockRunner` takes it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,9 @@ from cellseg_app.core.blocks import Region, block_regions
 from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.core.volume import LazyArray, ShapeZYX
+
+if TYPE_CHECKING:
+    from cellseg_app.analysis.kept import KeptBlocks
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,57 +39,40 @@ class WritableArray(LazyArray, Protocol):
     def __setitem__(self, key: tuple[slice, ...], value: npt.NDArray[Any], /) -> None: ...
 
 
-def map_blocks(
-    items: Sequence[Item],
-    work: Callable[[Item], Result],
-    *,
-    stage: str,
-    workers: int = 1,
-    progress: ProgressSink | None = None,
-    cancel: CancelToken | None = None,
-) -> Iterator[Result]:
-    """Yield `work(item)` for every item, in the order of `items`.
+class BlockRunner(Protocol):
+    """Where the work on blocks is done, if not on threads of this process.
 
-    At most `workers` + 1 results exist at a time, so that memory does not grow with the volume.
-
-    Parameters
-    ----------
-    items
-        What to work on, usually the regions of the blocks.
-    work
-        Called on `workers` threads; it must not depend on the order of the calls.
-    stage, workers, progress, cancel
-        Name and sink of the progress reports, number of threads, and how to stop.
-
-    Raises
-    ------
-    Cancelled
-        Between two blocks, once cancelling was asked for.
+    What is sent to another process is pickled: `work` must take effect through files alone.
     """
-    steps = StageProgress(progress, stage, len(items), cancel=cancel)
-    steps.check()
-    if workers <= 1 or len(items) <= 1:
-        for item in items:
-            result = work(item)
-            steps.advance()
-            yield result
-        return
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        running: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                running.append(pool.submit(work, item))
-                if len(running) > workers:
-                    result = running.popleft().result()
-                    steps.advance()
-                    yield result
-            while running:
-                result = running.popleft().result()
-                steps.advance()
-                yield result
-        finally:
-            for future in running:
-                future.cancel()
+
+    def map(self, items: Sequence[Item], work: Callable[[Item], Result], /) -> Iterator[Result]:
+        """Yield `work(item)` in the order of `items`; only a bounded number at a time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """The usual place: threads. The libraries used leave the interpreter free as they compute."""
+
+    workers: int = 1
+
+    def map(self, items: Sequence[Item], work: Callable[[Item], Result], /) -> Iterator[Result]:
+        """Yield `work(item)` in order; at most `workers` + 1 results exist at a time."""
+        if self.workers <= 1 or len(items) <= 1:
+            yield from map(work, items)
+            return
+        with ThreadPoolExecutor(max_workers=self.workers) as pool:
+            running: deque[Future[Result]] = deque()
+            try:
+                for item in items:
+                    running.append(pool.submit(work, item))
+                    if len(running) > self.workers:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            finally:
+                for future in running:
+                    future.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +84,57 @@ class BlockPlan:
     block_zyx
         Voxels of a block; memory grows with it, results do not depend on it.
     workers
-        Threads. The libraries used leave the interpreter free while they compute.
+        Threads.
+    progress, cancel
+        Where every block is reported, and how to stop.
+    runner
+        Where blocks are worked on instead of on threads here.
+    kept
+        Where results of blocks are kept for a run that is taken up again.
     """
 
     block_zyx: ShapeZYX = DEFAULT_BLOCK_ZYX
     workers: int = 1
     progress: ProgressSink | None = None
     cancel: CancelToken | None = None
+    runner: BlockRunner | None = None
+    kept: KeptBlocks | None = None
+
+    def __reduce__(self) -> tuple[type[BlockPlan], tuple[ShapeZYX]]:
+        # In another process the cut is all that means something.
+        return BlockPlan, (self.block_zyx,)
 
     def map(
         self, shape_zyx: ShapeZYX, work: Callable[[Region], Result], *, stage: str
     ) -> Iterator[Result]:
         """Yield `work(core)` for every block, in raster order."""
-        return map_blocks(
-            block_regions(shape_zyx, self.block_zyx),
-            work,
-            stage=stage,
-            workers=self.workers,
-            progress=self.progress,
-            cancel=self.cancel,
-        )
+        return self.map_items(block_regions(shape_zyx, self.block_zyx), work, stage=stage)
+
+    def map_items(
+        self, items: Sequence[Item], work: Callable[[Item], Result], *, stage: str
+    ) -> Iterator[Result]:
+        """Yield `work(item)` for some of the blocks, or for what belongs to them, in order.
+
+        Parameters
+        ----------
+        items
+            What to work on.
+        work
+            Must not depend on the order of the calls.
+        stage
+            Name of the progress reports.
+
+        Raises
+        ------
+        Cancelled
+            Between two blocks, once cancelling was asked for.
+        """
+        steps = StageProgress(self.progress, stage, len(items), cancel=self.cancel)
+        steps.check()
+        runner = self.runner or Threads(self.workers)
+        for result in runner.map(items, work):
+            steps.advance()
+            yield result
 
     def run(self, shape_zyx: ShapeZYX, work: Callable[[Region], None], *, stage: str) -> None:
         """Call `work` for every block, for its effect."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cellseg_app.analysis.blockwise import (
     DEFAULT_BLOCK_ZYX,
     BlockPlan,
+    BlockRunner,
     Bools,
     Labels,
     WritableArray,
@@ -23,7 +24,14 @@ from cellseg_app.analysis.blockwise import (
 )
 from cellseg_app.analysis.joining import BlockPieces, JoinedPieces, join_pieces, reach_of
 from cellseg_app.analysis.numbering import count_labels, kept_objects, raster_numbers, relabel
-from cellseg_app.core.blocks import Region, block_regions, intersect, region_shape, relative_to
+from cellseg_app.core.blocks import (
+    Region,
+    at_most,
+    block_regions,
+    intersect,
+    region_shape,
+    relative_to,
+)
 from cellseg_app.core.progress import CancelToken, ProgressSink
 from cellseg_app.core.volume import LazyArray, ShapeZYX
 
@@ -42,6 +50,7 @@ def without_large_parts(
     workers: int = 1,
     progress: ProgressSink | None = None,
     cancel: CancelToken | None = None,
+    runner: BlockRunner | None = None,
 ) -> LazyArray:
     """The probability map with 0 in every connected part of the foreground that is too large.
 
@@ -57,6 +66,8 @@ def without_large_parts(
         How the volume is cut and on how many threads; the result does not depend on it.
     progress, cancel
         Where to report every block, and how to stop.
+    runner
+        Where blocks are worked on instead of on threads here.
 
     Returns
     -------
@@ -64,9 +75,11 @@ def without_large_parts(
     cleared voxels are looked up again as they are read.
     """
     shape = shape_zyx(probability)
-    plan = BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel)
+    plan = BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel, runner)
 
     def label_block(reach: Region) -> BlockPieces[tuple[Corner, int]] | None:
+        if at_most(probability, reach) <= threshold:
+            return None
         labels, n = _connected(probability, reach, threshold)
         return BlockPieces(labels, n, (_corner(reach), n)) if n else None
 
@@ -152,9 +165,17 @@ class _Cleared:
         self._block_zyx = plan.block_zyx
         self._masks: OrderedDict[Corner, npt.NDArray[np.uint8]] = OrderedDict()
         self._lock = threading.Lock()
+        self._plan = plan
         self.shape: tuple[int, ...] = self._shape_zyx
         self.ndim = 3
         self.dtype = probability.dtype
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Cleared, (self._probability, self._threshold, self._cleared, self._plan)
+
+    def at_most(self, region: tuple[slice, ...]) -> float:
+        """What the whole map says."""
+        return at_most(self._probability, region)
 
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
         z, y, x = (

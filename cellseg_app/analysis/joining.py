@@ -6,23 +6,25 @@ at least one reach. The voxels of the extra layer also belong to the core of a l
 there and the later block's piece at the same voxel are one object. Uniting those pairs
 (union-find over block faces) is therefore exact, and the result does not depend on the blocks.
 
-Only faces wait in memory for their neighbour, at most one layer of blocks at a time.
+Only faces wait in memory for their neighbour, at most one layer of blocks at a time. A block
+numbers its pieces from 1, so that it does not matter who labels it and when; what to add to them
+follows from the order of the blocks in the volume.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.analysis.blockwise import BlockPlan, Ids, Labels, WritableArray, shape_zyx
+from cellseg_app.analysis.kept import Arrays, part_of, prefixed
 from cellseg_app.analysis.pieces import PieceStatistics, measure_pieces, unite
-from cellseg_app.core.blocks import Region, region_shape
+from cellseg_app.core.blocks import Region, block_regions, region_origin, region_shape
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import ShapeZYX
 
@@ -31,6 +33,7 @@ Offset = tuple[int, int, int]
 
 _MOST_PIECES = 2**32 - 2
 _NONE: Labels = np.zeros((0, 0), np.uint32)
+_NO_IDS: Ids = np.zeros(0, np.intp)
 _LATER: tuple[Offset, ...] = (
     (0, 0, 1),
     (0, 1, 0),
@@ -68,49 +71,63 @@ class JoinedPieces(Generic[Extra]):
     Attributes
     ----------
     group
-        For every piece id written to the label array, the whole it belongs to, 1…n_groups.
+        For every piece, the whole it belongs to, 1…n_groups. Pieces of all blocks are counted
+        through: a block's own number plus its offset.
     n_groups
         Number of wholes. Their numbering has no meaning.
     statistics
         Of the wholes.
     extras
-        What every block handed on, and what to add to its piece ids.
+        What every block handed on, and its offset.
+    offsets
+        Offset and number of pieces of the blocks that have any, by first voxel.
     """
 
     group: Ids
     n_groups: int
     statistics: PieceStatistics
     extras: list[tuple[int, Extra]]
+    offsets: dict[Offset, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Faces(Generic[Extra]):
-    """What stays in memory of a block: its first planes, its extra layers, its measurements."""
+    """What is left of a block: its first planes, its extra layers, its measurements."""
 
-    grid: Offset
-    offset: int
+    n: int
     statistics: PieceStatistics
     low: tuple[Labels, Labels, Labels]
     handed_on: dict[Offset, Labels]
     extra: Extra | None = None
-    found: bool = False
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """For keeping on disk."""
+        packed = prefixed("statistics_", self.statistics.arrays())
+        packed["n"] = np.asarray(self.n)
+        packed |= {f"low_{axis}": plane for axis, plane in enumerate(self.low)}
+        packed |= {f"on_{_LATER.index(to)}": layer for to, layer in self.handed_on.items()}
+        if self.extra is not None:
+            packed |= prefixed("extra_", self.extra.arrays())  # type: ignore[attr-defined]
+        return packed
+
+    @classmethod
+    def none(cls) -> _Faces[Extra]:
+        """Of a block in which nothing is."""
+        return cls(0, PieceStatistics.empty(0), (_NONE, _NONE, _NONE), {})
 
 
-@dataclass(slots=True)
-class _Counter:
-    total: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+def _unpacked(extra_of: Callable[[Arrays], Extra] | None) -> Callable[[Arrays], _Faces[Extra]]:
+    def faces(arrays: Arrays) -> _Faces[Extra]:
+        n = int(arrays["n"])
+        return _Faces(
+            n,
+            PieceStatistics(**part_of(arrays, "statistics_")),
+            (arrays["low_0"], arrays["low_1"], arrays["low_2"]),
+            {_LATER[int(to)]: layer for to, layer in part_of(arrays, "on_").items()},
+            None if extra_of is None or not n else extra_of(part_of(arrays, "extra_")),
+        )
 
-    def take(self, n: int) -> int:
-        with self.lock:
-            offset = self.total
-            if offset + n > _MOST_PIECES:
-                raise SettingsError(
-                    "More than four thousand million parts were found.",
-                    "Raise the threshold or restrict the run to a region.",
-                )
-            self.total += n
-        return offset
+    return faces
 
 
 def reach_of(core: Region, shape: ShapeZYX) -> Region:
@@ -121,10 +138,11 @@ def reach_of(core: Region, shape: ShapeZYX) -> Region:
 
 def join_pieces(
     label_block: Callable[[Region], BlockPieces[Extra] | None],
-    labels_out: WritableArray,
+    pieces_out: WritableArray,
     *,
     plan: BlockPlan,
     stage: str,
+    extra_of: Callable[[Arrays], Extra] | None = None,
 ) -> JoinedPieces[Extra]:
     """Label every block and find out which pieces are one object.
 
@@ -133,83 +151,94 @@ def join_pieces(
     label_block
         Labels one reach (see the module); None if nothing is there. What it says about a voxel and
         its 26 neighbours must not depend on the region.
-    labels_out
-        uint32 array of the volume's shape; receives unique piece ids.
+    pieces_out
+        uint32 array of the volume's shape; receives the pieces, every block's from 1 on.
     plan, stage
         How the volume is cut, and the name progress is reported under.
+    extra_of
+        Puts what blocks hand on together again where the plan keeps results; needed if there is
+        something, which then must have `arrays()`.
 
     Raises
     ------
     SettingsError
         If the pieces outnumber what uint32 can tell apart.
     """
-    shape = shape_zyx(labels_out)
-    counter = _Counter()
+    shape = shape_zyx(pieces_out)
 
     def work(core: Region) -> _Faces[Extra]:
-        grid = _grid(core, plan.block_zyx)
         pieces = label_block(reach_of(core, shape))
-        if pieces is None or pieces.n == 0:
-            labels_out[core] = np.zeros(region_shape(core), labels_out.dtype)
-            return _Faces(grid, 0, PieceStatistics.empty(0), (_NONE, _NONE, _NONE), {})
-        offset = counter.take(pieces.n)
         size = region_shape(core)
-        local = pieces.labels[: size[0], : size[1], : size[2]]
-        statistics = measure_pieces(local, pieces.n, core, shape=shape)
-        labels = _shifted(pieces.labels, offset)
+        if pieces is None or pieces.n == 0:
+            pieces_out[core] = np.broadcast_to(np.zeros((), pieces_out.dtype), size)
+            return _Faces.none()
+        labels = pieces.labels
         own = labels[: size[0], : size[1], : size[2]]
-        labels_out[core] = own.astype(labels_out.dtype, copy=False)
-        low = (own[0].copy(), own[:, 0].copy(), own[:, :, 0].copy())
-        handed_on = _extra_layers(labels, size)
-        return _Faces(grid, offset, statistics, low, handed_on, pieces.extra, found=True)
+        pieces_out[core] = own.astype(pieces_out.dtype, copy=False)
+        return _Faces(
+            pieces.n,
+            measure_pieces(own, pieces.n, core, shape=shape),
+            (own[0].copy(), own[:, 0].copy(), own[:, :, 0].copy()),
+            _extra_layers(labels, size),
+            pieces.extra,
+        )
 
-    seams = _Seams()
+    once = work if plan.kept is None else plan.kept.keeping(stage, work, _unpacked(extra_of))
+    seams, total = _Seams(), 0
+    joined: JoinedPieces[Extra] = JoinedPieces(_NO_IDS, 0, PieceStatistics.empty(0), [])
     statistics: list[tuple[int, PieceStatistics]] = []
-    extras: list[tuple[int, Extra]] = []
-    for faces in plan.map(shape, work, stage=stage):
-        seams.add(faces)
-        if faces.found:
-            statistics.append((faces.offset, faces.statistics))
-            extras.append((faces.offset, cast(Extra, faces.extra)))
-    return _join(counter.total, seams.links(), statistics, extras=extras)
+    blocks = block_regions(shape, plan.block_zyx)
+    for core, faces in zip(blocks, plan.map(shape, once, stage=stage), strict=True):
+        seams.add(_grid(core, plan.block_zyx), faces, total)
+        if faces.n:
+            statistics.append((total, faces.statistics))
+            joined.extras.append((total, cast(Extra, faces.extra)))
+            joined.offsets[region_origin(core)] = (total, faces.n)
+        total += faces.n
+        _check_number(total)
+    return _join(total, seams.links(), statistics, joined)
+
+
+def _check_number(total: int) -> None:
+    if total > _MOST_PIECES:
+        raise SettingsError(
+            "More than four thousand million parts were found.",
+            "Raise the threshold or restrict the run to a region.",
+        )
 
 
 class _Seams:
     """Pairs of pieces found to be one; blocks arrive in raster order."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Offset, list[tuple[Offset, Labels]]] = defaultdict(list)
+        self._waiting: dict[Offset, list[tuple[Offset, Labels, int]]] = defaultdict(list)
         self._links: list[npt.NDArray[np.uint64]] = []
 
-    def add(self, faces: _Faces[Any]) -> None:
-        for offset, theirs in self._waiting.pop(faces.grid, ()):
-            if faces.found:
-                self._pair(theirs, _low_part(faces.low, offset))
+    def add(self, grid: Offset, faces: _Faces[Any], offset: int) -> None:
+        for to, theirs, their_offset in self._waiting.pop(grid, ()):
+            if faces.n:
+                self._pair(theirs, their_offset, _low_part(faces.low, to), offset)
         for (dz, dy, dx), layer in faces.handed_on.items():
-            z, y, x = faces.grid
-            self._waiting[z + dz, y + dy, x + dx].append(((dz, dy, dx), layer))
+            z, y, x = grid
+            if layer.any():
+                self._waiting[z + dz, y + dy, x + dx].append(((dz, dy, dx), layer, offset))
 
     def links(self) -> tuple[Ids, Ids]:
         packed = np.concatenate([np.zeros(0, np.uint64), *self._links])
         low = packed & np.uint64(0xFFFFFFFF)
         return (packed >> np.uint64(32)).astype(np.intp), low.astype(np.intp)
 
-    def _pair(self, theirs: Labels, ours: Labels) -> None:
+    def _pair(self, theirs: Labels, their_offset: int, ours: Labels, our_offset: int) -> None:
         both = (theirs > 0) & (ours > 0)
         if both.any():
-            packed = theirs[both].astype(np.uint64) << np.uint64(32) | ours[both]
-            self._links.append(np.unique(packed))
+            first = theirs[both].astype(np.uint64) + np.uint64(their_offset)
+            second = ours[both].astype(np.uint64) + np.uint64(our_offset)
+            self._links.append(np.unique(first << np.uint64(32) | second))
 
 
 def _grid(core: Region, block_zyx: ShapeZYX) -> Offset:
     z, y, x = (s.start // step for s, step in zip(core, block_zyx, strict=True))
     return z, y, x
-
-
-def _shifted(labels: Labels, offset: int) -> Labels:
-    if offset == 0:
-        return labels
-    return np.where(labels > 0, labels + np.uint32(offset), np.uint32(0))
 
 
 def _extra_layers(labels: Labels, core_shape: ShapeZYX) -> dict[Offset, Labels]:
@@ -236,8 +265,7 @@ def _join(
     total: int,
     links: tuple[Ids, Ids],
     statistics: list[tuple[int, PieceStatistics]],
-    *,
-    extras: list[tuple[int, Extra]],
+    joined: JoinedPieces[Extra],
 ) -> JoinedPieces[Extra]:
     pieces = PieceStatistics.empty(total)
     for offset, part in statistics:
@@ -249,4 +277,5 @@ def _join(
     # Nothing is ever linked to the background, so it is a group of its own; make that group 0.
     group = np.where(group == 0, group[0], group)
     group[0] = 0
-    return JoinedPieces(group, n_groups - 1, pieces.by_group(group, n_groups - 1), extras)
+    wholes = pieces.by_group(group, n_groups - 1)
+    return replace(joined, group=group, n_groups=n_groups - 1, statistics=wholes)

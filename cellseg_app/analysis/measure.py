@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cellseg_app.analysis.blockwise import DEFAULT_BLOCK_ZYX, BlockPlan, Labels, shape_zyx
+from cellseg_app.analysis.blockwise import (
+    DEFAULT_BLOCK_ZYX,
+    BlockPlan,
+    BlockRunner,
+    Labels,
+    shape_zyx,
+)
+from cellseg_app.analysis.kept import Arrays, KeptBlocks, part_of, prefixed
 from cellseg_app.analysis.moments import (
     Doubles,
     Integers,
@@ -23,7 +30,7 @@ from cellseg_app.analysis.moments import (
 )
 from cellseg_app.analysis.shape import axis_lengths, axis_sphericity, surface_sphericity
 from cellseg_app.analysis.surface import sum_surface
-from cellseg_app.core.blocks import Region, grow, relative_to
+from cellseg_app.core.blocks import Region, block_regions, grow, holds_nothing, relative_to
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.progress import CancelToken, ProgressSink
 from cellseg_app.core.results import CellTable
@@ -42,6 +49,28 @@ class _BlockSums:
     surface: Doubles | None
     intensity: Values | None
     probability: Values | None
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        packed = prefixed("moments_", self.moments.arrays())
+        if self.surface is not None:
+            packed["surface"] = self.surface
+        if self.intensity is not None:
+            packed |= prefixed("intensity_", self.intensity.arrays())
+        if self.probability is not None:
+            packed |= prefixed("probability_", self.probability.arrays())
+        return packed
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> _BlockSums:
+        intensity, probability = (
+            part_of(arrays, prefix) for prefix in ("intensity_", "probability_")
+        )
+        return cls(
+            Moments(**part_of(arrays, "moments_")),
+            arrays.get("surface"),
+            Values(**intensity) if intensity else None,
+            Values(**probability) if probability else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +92,8 @@ def measure_cells(
     workers: int = 1,
     progress: ProgressSink | None = None,
     cancel: CancelToken | None = None,
+    runner: BlockRunner | None = None,
+    kept: KeptBlocks | None = None,
 ) -> CellTable:
     """Measure every label of a volume, reading it once, block by block.
 
@@ -82,6 +113,8 @@ def measure_cells(
         How the volume is cut and on how many threads; results do not depend on it.
     progress, cancel
         Where to report every block, and how to stop.
+    runner, kept
+        As for `segment_instances`; `kept` must not know other labels or another image.
 
     Returns
     -------
@@ -131,11 +164,14 @@ def measure_cells(
     sources = _Sources(labels, image if chosen.intensity else None, probability)
     surface_spacing = (spacing_um_zyx or _VOXELS) if chosen.surface else None
 
-    def work(core: Region) -> _BlockSums | None:
+    def work(core: Region) -> _BlockSums:
         return _sum_block(core, sources, shape=shape, surface_spacing=surface_spacing)
 
-    plan = BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel)
-    blocks = [b for b in plan.map(shape, work, stage="Measuring cells") if b is not None]
+    plan = BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel, runner, kept)
+    stage = "Measuring cells"
+    once = work if kept is None else kept.keeping(stage, work, _BlockSums.of)
+    cores = [c for c in block_regions(shape, plan.block_zyx) if not holds_nothing(labels, c)]
+    blocks = [b for b in plan.map_items(cores, once, stage=stage) if len(b.moments.ids)]
     sums = _join(blocks, sources, surface=chosen.surface)
     cells = _table(sums, shape, spacing_um_zyx, uncertainty=chosen.uncertainty)
     return CellTable(cells, _summary(sums.moments, shape, spacing_um_zyx, n_voxels))
@@ -161,12 +197,12 @@ def _sum_block(
     *,
     shape: ShapeZYX,
     surface_spacing: SpacingZYX | None,
-) -> _BlockSums | None:
+) -> _BlockSums:
     region = core if surface_spacing is None else grow(core, (1, 1, 1), shape)
     wide = np.asarray(sources.labels[region])
     runs = find_runs(np.ascontiguousarray(wide[relative_to(core, region)]))
     if runs is None:
-        return None
+        return _BlockSums(join_moments([])[0], None, None, None)
     surface = None
     if surface_spacing is not None:
         surface = sum_surface(_framed(wide, region, core), runs, surface_spacing)

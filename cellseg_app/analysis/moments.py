@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,10 @@ class Moments:
     low: Integers
     high: Integers
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """For keeping on disk."""
+        return {"ids": self.ids, "sums": self.sums, "low": self.low, "high": self.high}
+
 
 @dataclass(frozen=True, slots=True)
 class Values:
@@ -60,6 +65,15 @@ class Values:
     squares: Doubles
     least: Doubles
     most: Doubles
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """For keeping on disk."""
+        return {
+            "total": self.total,
+            "squares": self.squares,
+            "least": self.least,
+            "most": self.most,
+        }
 
 
 @dataclass(frozen=True, slots=True)

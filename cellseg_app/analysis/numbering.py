@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fastremap
 import numpy as np
 
@@ -13,8 +15,15 @@ from cellseg_app.analysis.blockwise import (
     WritableArray,
     shape_zyx,
 )
+from cellseg_app.analysis.joining import JoinedPieces
 from cellseg_app.analysis.pieces import PieceStatistics, measure_pieces
-from cellseg_app.core.blocks import Region
+from cellseg_app.core.blocks import (
+    Region,
+    block_regions,
+    holds_nothing,
+    region_origin,
+    region_shape,
+)
 from cellseg_app.core.volume import LazyArray
 
 
@@ -43,27 +52,85 @@ def raster_numbers(statistics: PieceStatistics, keep: Bools) -> tuple[int, Label
 
 def finish_labels(
     labels_out: WritableArray,
-    object_of_piece: Ids,
+    object_of_id: Ids,
     statistics: PieceStatistics,
     *,
     keep: Bools,
     plan: BlockPlan,
 ) -> int:
-    """Replace piece ids by final ids in place and return the number of objects.
+    """Replace ids by final ids in place and return the number of objects.
 
     Parameters
     ----------
     labels_out
-        Holds piece ids.
-    object_of_piece
-        Object of each piece, 0 for none.
+        Holds ids.
+    object_of_id
+        Object of each id, 0 for none.
     statistics, keep
         Of the objects.
     plan
         How the volume is cut.
     """
     n, numbers = raster_numbers(statistics, keep)
-    relabel(labels_out, numbers[object_of_piece], plan=plan)
+    relabel(labels_out, numbers[object_of_id], plan=plan)
+    return n
+
+
+def finish_pieces(
+    pieces: LazyArray,
+    labels_out: WritableArray,
+    joined: JoinedPieces[Any],
+    object_of_piece: Ids,
+    statistics: PieceStatistics,
+    *,
+    keep: Bools,
+    plan: BlockPlan,
+) -> int:
+    """Write the final ids of what `join_pieces` found and return the number of objects.
+
+    Parameters
+    ----------
+    pieces
+        What `join_pieces` wrote.
+    labels_out
+        Receives the ids; may be `pieces` itself.
+    joined
+        What `join_pieces` gave.
+    object_of_piece
+        Object of each piece, 0 for none.
+    statistics, keep
+        Of the objects.
+    plan
+        How the volume was cut by `join_pieces`.
+    """
+    n, numbers = raster_numbers(statistics, keep)
+    number_of_piece = numbers[object_of_piece]
+    number_of_piece[0] = 0
+
+    def table_of(core: Region) -> Labels | None:
+        place = joined.offsets.get(region_origin(core))
+        if place is None:
+            return None
+        offset, n_pieces = place
+        table: Labels = number_of_piece[offset : offset + n_pieces + 1].copy()
+        table[0] = 0
+        return table
+
+    def work(item: tuple[Region, Labels | None]) -> None:
+        core, table = item
+        if table is None:
+            if labels_out is not pieces:
+                labels_out[core] = np.broadcast_to(
+                    np.zeros((), labels_out.dtype), region_shape(core)
+                )
+            return
+        labels = table[np.asarray(pieces[core])]
+        labels_out[core] = labels.astype(labels_out.dtype, copy=False)
+
+    blocks = block_regions(shape_zyx(pieces), plan.block_zyx)
+    items = [(core, table_of(core)) for core in blocks]
+    for _ in plan.map_items(items, work, stage="Numbering cells"):
+        pass
     return n
 
 
@@ -71,6 +138,8 @@ def relabel(labels_out: WritableArray, numbers: Labels, *, plan: BlockPlan) -> N
     """Replace every label by `numbers[label]` in place, block by block."""
 
     def work(core: Region) -> None:
+        if holds_nothing(labels_out, core):
+            return
         block = np.asarray(labels_out[core])
         if block.any():
             labels_out[core] = numbers[block].astype(labels_out.dtype, copy=False)
@@ -84,6 +153,8 @@ def count_labels(labels: LazyArray, n: int, *, plan: BlockPlan) -> PieceStatisti
     total = PieceStatistics.empty(n)
 
     def work(core: Region) -> tuple[Ids, PieceStatistics] | None:
+        if holds_nothing(labels, core):
+            return None
         block = np.asarray(labels[core])
         if not block.any():
             return None

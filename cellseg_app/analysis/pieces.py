@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,10 @@ class PieceStatistics:
         """Measurements of ids 1…n of which nothing was seen yet."""
         first = np.full(n + 1, _NO_VOXEL, np.int64)
         return cls(np.zeros(n + 1, np.int64), first, np.zeros(n + 1, np.bool_))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """For keeping on disk."""
+        return {"count": self.count, "first": self.first, "border": self.border}
 
     def add(self, ids: Ids, part: PieceStatistics) -> None:
         """Count what one block saw; `ids` translates its ids to these, each at most once."""

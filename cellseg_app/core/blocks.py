@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,18 @@ def intersect(a: Region, b: Region) -> Region | None:
     return common if all(s.stop > s.start for s in common) else None
 
 
+def at_most(array: LazyArray, region: tuple[slice, ...]) -> float:
+    """A value that nothing in a region exceeds, if the array can tell without reading; else ∞."""
+    tell: Callable[[tuple[slice, ...]], float] | None = getattr(array, "at_most", None)
+    return math.inf if tell is None else tell(region)
+
+
+def holds_nothing(array: LazyArray, region: tuple[slice, ...]) -> bool:
+    """Whether an array can tell without reading that a region is 0."""
+    tell: Callable[[tuple[slice, ...]], bool] | None = getattr(array, "holds_nothing", None)
+    return False if tell is None else tell(region)
+
+
 class CroppedArray:
     """A lazy array (…, Z, Y, X) seen through a region of its last three axes."""
 
@@ -80,6 +94,13 @@ class CroppedArray:
             start, stop, step = part.indices(size)
             shifted.append(slice(start + outer.start, stop + outer.start, step))
         return self._source[(*key[:-3], *shifted)]
+
+    def at_most(self, key: tuple[slice, ...]) -> float:
+        """A value that nothing in a region exceeds, if the source can tell; else infinity."""
+        parts = zip(key[-3:], self._region, self.shape[-3:], strict=True)
+        ranges = ((part.indices(size), outer.start) for part, outer, size in parts)
+        moved = (slice(start + first, stop + first) for (start, stop, _), first in ranges)
+        return at_most(self._source, (*key[:-3], *moved))
 
 
 class PlacedArray:

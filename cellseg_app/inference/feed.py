@@ -28,7 +28,7 @@ class WindowRead(NamedTuple):
 
     Attributes
     ----------
-    index
+    number
         Its number per axis.
     voxels
         Raw (Z, Y, X); None if it need not run.
@@ -36,7 +36,7 @@ class WindowRead(NamedTuple):
         The one value of a window that holds nothing else.
     """
 
-    index: ShapeZYX
+    number: ShapeZYX
     voxels: npt.NDArray[Any] | None
     constant: float | None = None
 
@@ -44,7 +44,7 @@ class WindowRead(NamedTuple):
 class WindowPlace(NamedTuple):
     """Where the answer of a window is: in its batch, else known for its constant, else nowhere."""
 
-    index: ShapeZYX
+    number: ShapeZYX
     in_batch: int | None
     constant: float | None
 
@@ -97,12 +97,12 @@ class WindowFeed:
 
     def _read(self, part: list[tuple[ShapeZYX, tuple[int, int, int]]]) -> list[WindowRead]:
         read = []
-        for index, start in part:
+        for number, start in part:
             voxels = read_reflected(self.image, start, self.grid.window_zyx)
             if self.empty is not None and self.empty.holds_nothing(voxels):
-                read.append(WindowRead(index, None))
+                read.append(WindowRead(number, None))
             else:
-                read.append(WindowRead(index, voxels, _constant(voxels)))
+                read.append(WindowRead(number, voxels, _constant(voxels)))
         return read
 
 
@@ -128,7 +128,7 @@ class _Gathered:
     def add(self, read: WindowRead) -> None:
         runs = read.voxels is not None and read.constant not in self._constants
         self._places.append(
-            WindowPlace(read.index, len(self._voxels) if runs else None, read.constant)
+            WindowPlace(read.number, len(self._voxels) if runs else None, read.constant)
         )
         if runs and read.voxels is not None:
             self._voxels.append(read.voxels)

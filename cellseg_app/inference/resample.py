@@ -7,12 +7,15 @@ aliasing). The value of a voxel never depends on which region was asked for.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.core.blocks import at_most
 from cellseg_app.core.volume import LazyArray, ShapeZYX
+
+_ROUNDING: Final = 1 + 1e-5
 
 
 def resampled_shape(shape_zyx: ShapeZYX, step_zyx: tuple[float, float, float]) -> ShapeZYX:
@@ -52,6 +55,13 @@ class ResampledArray:
         for axis, (_, weights) in zip((-3, -2, -1), axes, strict=True):
             result = _apply(result, weights, axis)
         return result
+
+    def at_most(self, key: tuple[slice, ...]) -> float:
+        """A value that nothing in a region exceeds, if the source can tell; else infinity."""
+        axes = zip(self._source.shape[-3:], self.shape[-3:], key[-3:], strict=True)
+        old = (_axis_weights(n_old, n_new, part)[0] for n_old, n_new, part in axes)
+        # Rounding of the weighted sum may exceed its largest term by a few units in the last place.
+        return at_most(self._source, (*key[:-3], *old)) * _ROUNDING
 
 
 def resample(array: npt.NDArray[Any], shape_zyx: ShapeZYX) -> npt.NDArray[np.float32]:

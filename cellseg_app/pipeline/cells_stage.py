@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import psutil
 
+from cellseg_app import __version__
+from cellseg_app.analysis.blockwise import BlockRunner, WritableArray
 from cellseg_app.analysis.class_choice import foreground_class
 from cellseg_app.analysis.cleanup import without_large_parts
 from cellseg_app.analysis.instances import InstanceResult, segment_instances
+from cellseg_app.analysis.kept import KeptBlocks
 from cellseg_app.analysis.measure import measure_cells
+from cellseg_app.core.blocks import at_most
 from cellseg_app.core.results import CellTable
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
@@ -31,7 +33,7 @@ from cellseg_app.pipeline.image_files import OneClass, write_image
 from cellseg_app.pipeline.region_cells import RegionCells, cells_in_region
 from cellseg_app.pipeline.regions import RunRegion
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.workspace import Workspace
+from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, Workspace, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def find_cells(
     workspace: Workspace,
     probability_path: Path | None = None,
     report: Reporting,
+    runner: BlockRunner | None = None,
 ) -> list[FoundCells]:
     """Label, measure and write the cells of the chosen class, or of every class.
 
@@ -115,6 +118,8 @@ def find_cells(
         The OME-Zarr image that the labels join.
     report
         Progress, cancelling.
+    runner
+        Where blocks are worked on, if not here; everything must then lie on disk.
 
     Raises
     ------
@@ -135,6 +140,7 @@ def find_cells(
                 workspace=workspace,
                 labels_in=probability_path if len(chosen) == 1 else None,
                 report=report,
+                runner=runner,
             )
         )
     return found
@@ -161,6 +167,7 @@ def _one_class(
     workspace: Workspace,
     labels_in: Path | None,
     report: Reporting,
+    runner: BlockRunner | None,
 ) -> FoundCells:
     probability: LazyArray = OneClass(scene.probability, index)
     choice = instance_choice(settings, defaults)
@@ -176,11 +183,16 @@ def _one_class(
             workers=_workers(),
             progress=report.progress,
             cancel=report.cancel,
+            runner=runner,
         )
-    labels = workspace.labels(_shape_zyx(probability))
-    result = _labelled(probability, labels, choice, floor, scene.spacing_um_zyx, report)
+    place = _place(workspace, probability, scene, index, (settings, choice, floor), runner=runner)
+    result = _labelled(probability, place, choice, floor, scene.spacing_um_zyx, report)
     cells = cells_in_region(
-        labels, result.n_cells, scene.region, drop_cut=choice.options.remove_border, report=report
+        place.labels,
+        result.n_cells,
+        scene.region,
+        drop_cut=choice.options.remove_border,
+        report=report,
     )
     labels_path = write_image(
         names.labels,
@@ -193,7 +205,7 @@ def _one_class(
         stage="writing labels",
         report=report,
     )
-    table = _measured(scene, probability, cells, settings, report)
+    table = _measured(scene, probability, cells, settings, report, place=place)
     table_path = write_table(names.table, table.cells) if table is not None else None
     return FoundCells(
         class_index=index,
@@ -208,9 +220,45 @@ def _one_class(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where labels are made: a flat file, or chunks and notes that an interrupted run has left."""
+
+    labels: WritableArray
+    pieces: WritableArray | None = None
+    found: KeptBlocks | None = None
+    runner: BlockRunner | None = None
+
+
+def _place(
+    workspace: Workspace,
+    probability: LazyArray,
+    scene: Scene,
+    index: int,
+    decisive: tuple[RunSettings, InstanceChoice, float],
+    *,
+    runner: BlockRunner | None,
+) -> _Place:
+    shape = _shape_zyx(probability)
+    if runner is None and math.prod(shape) <= MOST_FLAT_VOXELS:
+        return _Place(workspace.labels(shape))
+    settings, choice, floor = decisive
+    options = choice.options.model_dump(mode="json")
+    key = fingerprint(
+        __version__,
+        (index, shape, scene.spacing_um_zyx),
+        (choice.method, choice.threshold, floor, options),
+        settings.threshold.remove_large_voxels,
+        # Measurements are kept beside; nobody changes only them while a run is interrupted.
+        (settings.statistics.model_dump(mode="json"), scene.image is None),
+    )
+    store = workspace.cell_store(key, shape)
+    return _Place(store.labels, store.pieces, store.found, runner)
+
+
 def _labelled(
     probability: LazyArray,
-    labels: npt.NDArray[np.uint32],
+    place: _Place,
     choice: InstanceChoice,
     floor: float,
     spacing_um_zyx: SpacingZYX | None,
@@ -221,7 +269,7 @@ def _labelled(
         return InstanceResult(0, floor, notes=("No voxel reaches the network's own threshold.",))
     return segment_instances(
         probability,
-        labels,
+        place.labels,
         method=choice.method,
         threshold=choice.threshold,
         options=choice.options,
@@ -229,14 +277,18 @@ def _labelled(
         workers=_workers(),
         progress=report.progress,
         cancel=report.cancel,
+        runner=place.runner,
+        kept=place.found,
+        pieces_out=place.pieces,
     )
 
 
 def _any_above(probability: LazyArray, threshold: float) -> bool:
     shape = _shape_zyx(probability)
     return any(
-        bool((probability[(z, slice(0, shape[1]), slice(0, shape[2]))] > threshold).any())
+        bool((probability[part] > threshold).any())
         for z in z_slabs(shape, 4)
+        if at_most(probability, part := (z, slice(0, shape[1]), slice(0, shape[2]))) > threshold
     )
 
 
@@ -250,6 +302,8 @@ def _measured(
     cells: RegionCells,
     settings: RunSettings,
     report: Reporting,
+    *,
+    place: _Place,
 ) -> CellTable | None:
     if not settings.statistics.enabled:
         return None
@@ -263,6 +317,8 @@ def _measured(
         workers=_workers(),
         progress=report.progress,
         cancel=report.cancel,
+        runner=place.runner,
+        kept=place.found,
     )
     return table if scene.region is None else cells.located(table, scene.spacing_um_zyx)
 

@@ -53,7 +53,7 @@ class Estimate:
 
 
 def estimate_run(
-    session: NetworkSession, output_shape_zyx: ShapeZYX, output: OutputSettings, *, first_slab: int
+    session: NetworkSession, output_shape_zyx: ShapeZYX, output: OutputSettings, *, windows: int
 ) -> Estimate:
     """Estimate a run from the session's probe windows.
 
@@ -65,10 +65,9 @@ def estimate_run(
         Lattice of the results.
     output
         What is written.
-    first_slab
-        Slabs before it exist already.
+    windows
+        How many are left to run.
     """
-    windows = session.windows_to_run(first_slab)
     out_voxels, net_voxels = math.prod(output_shape_zyx), math.prod(session.lattice.shape_zyx)
     classes = session.card.classes
     layer_voxels = session.grid.window_zyx[0] * math.prod(session.lattice.shape_zyx[1:])

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.core.blocks import at_most
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.settings import DataSettings
@@ -51,6 +52,10 @@ class OneClass:
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
         one: npt.NDArray[Any] = self._classes[(slice(self._index, self._index + 1), *key)][0]
         return one
+
+    def at_most(self, key: tuple[slice, ...]) -> float:
+        """A value that nothing in a region exceeds, if the array can tell; else infinity."""
+        return at_most(self._classes, (slice(self._index, self._index + 1), *key))
 
 
 def write_image(

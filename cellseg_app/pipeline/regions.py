@@ -15,6 +15,7 @@ from cellseg_app.core.blocks import (
     CroppedArray,
     PlacedArray,
     Region,
+    at_most,
     grow,
     intersect,
     region_origin,
@@ -142,6 +143,10 @@ class _Masked:
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
         inside = self._mask[key[-3:]]
         return np.where(inside, self._array[key], np.zeros((), self.dtype))
+
+    def at_most(self, key: tuple[slice, ...]) -> float:
+        """A value that nothing in a region exceeds, if the array can tell; else infinity."""
+        return at_most(self._array, key)
 
 
 def find_region(

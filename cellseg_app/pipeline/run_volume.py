@@ -27,7 +27,7 @@ from cellseg_app.pipeline.cells_stage import FoundCells, find_cells, isotropic_s
 from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.estimate import Estimate, estimate_run
 from cellseg_app.pipeline.image_files import open_probability, write_image
-from cellseg_app.pipeline.network_stage import run_network
+from cellseg_app.pipeline.network_stage import NetworkPlan, plan_network, run_network
 from cellseg_app.pipeline.recording import Finished, choices_of, complete_record, network_of
 from cellseg_app.pipeline.regions import RunRegion, find_region
 from cellseg_app.pipeline.reporting import Reporting
@@ -72,6 +72,7 @@ class Prepared:
     output_spacing_um_zyx: SpacingZYX | None
     estimate: Estimate
     region: RunRegion | None = None
+    network_plan: NetworkPlan | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -92,9 +93,15 @@ class Prepared:
 
 
 def prepare(
-    request: RunRequest, loaded: LoadedNetwork, report: Reporting, *, first_slab: int = 0
+    request: RunRequest,
+    loaded: LoadedNetwork,
+    report: Reporting,
+    *,
+    workspace: Workspace | None = None,
 ) -> Prepared:
     """Open the volume, set the network up for it, and estimate the run.
+
+    With a workspace, what is left of an interrupted run is estimated.
 
     Raises
     ------
@@ -118,8 +125,10 @@ def prepare(
     if region is not None:
         lattice_shape = session.lattice.shape_zyx
         session = replace(session, needed=lambda part: region.concerns(part, lattice_shape))
-    estimate = estimate_run(session, shape, settings.output, first_slab=first_slab)
-    return Prepared(volume, session, shape, spacing, estimate, region)
+    plan = None if workspace is None else plan_network(session, workspace)
+    windows = session.windows_to_run() if plan is None else plan.windows_left
+    estimate = estimate_run(session, shape, settings.output, windows=windows)
+    return Prepared(volume, session, shape, spacing, estimate, region, plan)
 
 
 def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) -> RunResult:
@@ -138,15 +147,15 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
     workspace = open_workspace(request, loaded)
     with report.stage("preparing"):
         taken_up = replace(request, settings=_as_begun(request.settings, workspace))
-        ready = prepare(taken_up, loaded, report, first_slab=workspace.slabs_done)
+        ready = prepare(taken_up, loaded, report, workspace=workspace)
         session = ready.session
         workspace.remember(runtime=session.runtime, precision=session.precision)
-    _announce(ready, workspace, report)
+    _announce(ready, report)
     require_free_space(request.output_folder, ready.estimate.disk_bytes)
     with ThreadPoolExecutor(1, "input-hash") as background:
         input_hash = background.submit(file_sha256, request.source, cancel=report.cancel)
         with report.stage("network"):
-            probability = run_network(ready.session, workspace, report)
+            probability = run_network(ready.session, workspace, report, ready.network_plan)
         names = _names(request, ready, workspace)
         try:
             path, cells = _results(request, ready, names, probability, workspace, report)
@@ -161,7 +170,7 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
 
 def _as_begun(settings: RunSettings, workspace: Workspace) -> RunSettings:
     """The settings, with the arithmetic of the part that is done already."""
-    if not workspace.slabs_done:
+    if not (workspace.slabs_done or workspace.remembered("blocks")):
         return settings
     begun = {key: workspace.remembered(key) for key in ("runtime", "precision")}
     fixed = {key: value for key, value in begun.items() if value}
@@ -196,8 +205,10 @@ def _results(
 ) -> tuple[Path | None, list[FoundCells]]:
     with report.stage("saving probability"):
         path = _save_probability(request, ready, names, probability, report)
+    # A resampled map is read from its file: resampling it again and again would cost more.
+    resampled = ready.output_shape_zyx != ready.session.lattice.shape_zyx
     scene = scene_of(
-        ready.on_output_lattice(probability) if path is None else open_probability(path)[0],
+        open_probability(path)[0] if path and resampled else ready.on_output_lattice(probability),
         ready.on_output_lattice(ready.volume.data),
         ready.output_spacing_um_zyx,
         region=ready.output_region,
@@ -238,14 +249,13 @@ def identity_of_run(source: Path, settings: RunSettings) -> list[Any]:
     return [*input_identity(source), *([] if mask is None else input_identity(Path(mask)))]
 
 
-def _announce(ready: Prepared, workspace: Workspace, report: Reporting) -> None:
+def _announce(ready: Prepared, report: Reporting) -> None:
     for sentence in (*ready.notes, ready.estimate.sentence()):
         report.say(sentence)
-    if workspace.slabs_done:
-        report.say(
-            f"An interrupted run is taken up: {workspace.slabs_done} of "
-            f"{ready.session.n_slabs} slabs are done."
-        )
+    plan = ready.network_plan
+    if plan is not None and plan.is_begun:
+        done, total = plan.n_windows - plan.windows_left, plan.n_windows
+        report.say(f"An interrupted run is taken up: {done} of {total} windows are done.")
 
 
 def _save_probability(

@@ -1,5 +1,8 @@
 """A run's folder of unfinished work: the network's output so far and the ledger of what is done.
 
+Small volumes lie in one flat file, large ones in chunks, of which only those exist that hold
+something. The ledger counts slabs, or, where a volume is worked on in blocks, planes per block.
+
 Its name holds a fingerprint of input, settings and weights. A run that was killed finds it again
 and goes on; a run with anything changed never sees it.
 """
@@ -9,20 +12,28 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_app.analysis.kept import KeptBlocks
 from cellseg_app.atomic import write_text_atomic
+from cellseg_app.core.blocks import Region
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.io.chunked import CHUNK_ZYX, BoundedArray, ChunkedArray
 
 FOLDER_NAME: Final = ".cellseg-work"
 _LEDGER: Final = "ledger.json"
 _PROBABILITY: Final = "probability.npy"
 _LABELS: Final = "labels.npy"
+_BLOCKS: Final = "blocks"
+# Beyond this, flat files would fill memory with their pages and the disk with zeros.
+MOST_FLAT_VOXELS: Final = 2**28
 
 
 def fingerprint(*parts: object) -> str:
@@ -48,6 +59,31 @@ def input_identity(path: Path) -> list[Any]:
             f"It cannot be read ({error.strerror}).", "Check the name and the disk.", path=path
         ) from error
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockProgress:
+    """How far one block of the probability has come.
+
+    Attributes
+    ----------
+    planes
+        So many planes of the block, from its first on, stand on disk.
+    maxima
+        (C, nz, ny, nx) float16: the largest probability of every chunk of these planes.
+    """
+
+    planes: int
+    maxima: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class CellStore:
+    """Pieces and labels of a large volume, and what was found in its blocks."""
+
+    pieces: ChunkedArray
+    labels: ChunkedArray
+    found: KeptBlocks
 
 
 class Workspace:
@@ -79,17 +115,68 @@ class Workspace:
         )
         return array
 
+    def chunked_probability(self, classes: int, shape_zyx: ShapeZYX) -> ChunkedArray:
+        """The same in chunks, for volumes that are worked on in blocks."""
+        return ChunkedArray.create(
+            self.folder / "probability", (classes, *shape_zyx), np.dtype(np.float16)
+        )
+
+    def bounded_probability(
+        self, classes: int, shape_zyx: ShapeZYX, blocks: Sequence[Region]
+    ) -> BoundedArray:
+        """The finished probability of a volume that was worked on in blocks."""
+        chunks = [-(-n // step) for n, step in zip(shape_zyx, CHUNK_ZYX, strict=True)]
+        maxima = np.zeros((classes, *chunks), np.float16)
+        for number, core in enumerate(blocks):
+            z, y, x = (
+                slice(part.start // step, -(-part.stop // step))
+                for part, step in zip(core, CHUNK_ZYX, strict=True)
+            )
+            maxima[:, z, y, x] = self.block_progress(number).maxima
+        return BoundedArray(self.chunked_probability(classes, shape_zyx), maxima)
+
     def labels(self, shape_zyx: ShapeZYX) -> npt.NDArray[np.uint32]:
         """Scratch space on disk for labels, (Z, Y, X) uint32, all zero."""
         (self.folder / _LABELS).unlink(missing_ok=True)
         array: npt.NDArray[np.uint32] = self._array(_LABELS, shape_zyx, np.dtype(np.uint32))
         return array
 
+    def cell_store(self, key: str, shape_zyx: ShapeZYX) -> CellStore:
+        """Where the cells of a large volume are told apart, as an interrupted run left it.
+
+        Parameters
+        ----------
+        key
+            `fingerprint` of everything that decides the cells beside the probability.
+        shape_zyx
+            Of the results.
+        """
+        folder = self.folder / f"cells-{key}"
+        pieces, labels = (
+            ChunkedArray.create(folder / name, shape_zyx, np.dtype(np.uint32))
+            for name in ("pieces", "labels")
+        )
+        return CellStore(pieces, labels, KeptBlocks(folder / "found"))
+
     def slab_finished(self, count: int, probability: npt.NDArray[np.float16]) -> None:
         """Note that the first `count` slabs stand on disk."""
         if isinstance(probability, np.memmap):
             probability.flush()
         self._note(slabs_done=count)
+
+    def block_progress(self, number: int) -> BlockProgress:
+        """How far a block of the probability has come."""
+        found = _read_json(self.folder / _BLOCKS / f"{number}.json")
+        try:
+            maxima = np.asarray(found["maxima"], np.float16)
+            return BlockProgress(int(found["planes"]), maxima)
+        except (KeyError, TypeError, ValueError):
+            return BlockProgress(0, np.zeros((0, 0, 0, 0), np.float16))
+
+    def block_advanced(self, number: int, progress: BlockProgress) -> None:
+        """Note that the first planes of a block stand on disk."""
+        content = {"planes": progress.planes, "maxima": progress.maxima.tolist()}
+        write_text_atomic(self.folder / _BLOCKS / f"{number}.json", json.dumps(content))
 
     def remembered(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON holds
         """A value kept by `remember`, or None."""
@@ -114,15 +201,19 @@ class Workspace:
         return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
 
     def _ledger(self) -> dict[str, Any]:
-        try:
-            ledger = json.loads((self.folder / _LEDGER).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return ledger if isinstance(ledger, dict) else {}
+        return _read_json(self.folder / _LEDGER)
 
     def _note(self, **values: object) -> None:
         text = json.dumps({**self._ledger(), **values}, default=str)
         write_text_atomic(self.folder / _LEDGER, text)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def remove_if_empty(folder: Path) -> None:

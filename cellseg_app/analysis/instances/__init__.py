@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from cellseg_app.analysis.blockwise import (
     DEFAULT_BLOCK_ZYX,
     BlockPlan,
+    BlockRunner,
     WritableArray,
     check_labels_array,
     shape_zyx,
@@ -18,6 +19,7 @@ from cellseg_app.analysis.instances import (
     watershed,
 )
 from cellseg_app.analysis.instances.job import InstanceJob, InstanceResult, MethodSpec
+from cellseg_app.analysis.kept import KeptBlocks
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink
 from cellseg_app.core.settings import InstanceSettings
@@ -45,6 +47,9 @@ def segment_instances(
     workers: int = 1,
     progress: ProgressSink | None = None,
     cancel: CancelToken | None = None,
+    runner: BlockRunner | None = None,
+    kept: KeptBlocks | None = None,
+    pieces_out: WritableArray | None = None,
 ) -> InstanceResult:
     """Give every cell of a probability map one id, 1…N in the raster order of first voxels.
 
@@ -73,6 +78,12 @@ def segment_instances(
         Threads.
     progress, cancel
         Where to report every block, and how to stop.
+    runner
+        Where blocks are worked on instead of on threads here; it can then take only arrays that
+        lie on disk.
+    kept, pieces_out
+        For work that can be taken up again: where results of blocks are kept, and an array like
+        `labels_out` for parts of cells, on disk. The call repeated with both goes on.
 
     Raises
     ------
@@ -95,7 +106,8 @@ def segment_instances(
         threshold=threshold,
         options=options or InstanceSettings(),
         spacing_um_zyx=spacing_um_zyx,
-        plan=BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel),
+        plan=BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel, runner, kept),
         block_is_ours=block_zyx is None,
+        pieces_out=pieces_out,
     )
     return INSTANCE_METHODS[method].run(job)

@@ -13,6 +13,7 @@ their peaks and the heights of the passes alone: see `basin_graph`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,10 @@ class Passes:
     def shifted(self, offset: int) -> Passes:
         """The same with an offset added to the ids."""
         return Passes(self.first + offset, self.second + offset, self.height)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """For keeping on disk."""
+        return {"first": self.first, "second": self.second, "height": self.height}
 
 
 @dataclass(frozen=True, slots=True)

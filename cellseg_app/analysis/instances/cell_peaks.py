@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cellseg_app.analysis.blockwise import Floats
 from cellseg_app.analysis.instances.basin_graph import build_graph, merge_shallow
@@ -17,7 +19,8 @@ from cellseg_app.analysis.instances.landscape import (
     landscape_reach,
 )
 from cellseg_app.analysis.joining import BlockPieces, join_pieces
-from cellseg_app.analysis.numbering import finish_labels, kept_objects
+from cellseg_app.analysis.kept import Arrays, part_of, prefixed
+from cellseg_app.analysis.numbering import finish_pieces, kept_objects
 from cellseg_app.analysis.pieces import PieceStatistics
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.settings import InstanceSettings
@@ -37,6 +40,13 @@ _BLOCK_FOR_DISTANCES = (256, 256, 256)
 class _Found:
     peak: Floats
     passes: Passes
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {"peak": self.peak, **prefixed("passes_", self.passes.arrays())}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> _Found:
+        return cls(arrays["peak"], Passes(**part_of(arrays, "passes_")))
 
 
 def segment(job: InstanceJob) -> InstanceResult:
@@ -82,7 +92,9 @@ def segment(job: InstanceJob) -> InstanceResult:
     def label_block(reach: Region) -> BlockPieces[_Found] | None:
         return _label_block(job, landscape, reach)
 
-    joined = join_pieces(label_block, job.labels_out, plan=job.plan, stage="Finding peaks")
+    joined = join_pieces(
+        label_block, job.pieces, plan=job.plan, stage="Finding peaks", extra_of=_Found.of
+    )
     graph = build_graph(
         joined,
         [(offset, found.peak) for offset, found in joined.extras],
@@ -93,8 +105,10 @@ def segment(job: InstanceJob) -> InstanceResult:
     min_size = options.min_size_voxels
     if min_size is None:
         min_size = smallest_believable(objects)
-    n_cells = finish_labels(
+    n_cells = finish_pieces(
+        job.pieces,
         job.labels_out,
+        joined,
         cell[graph.basin_of_piece],
         objects,
         keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
@@ -126,6 +140,8 @@ def smallest_believable(objects: PieceStatistics) -> int:
 def _label_block(
     job: InstanceJob, landscape: Landscape, reach: Region
 ) -> BlockPieces[_Found] | None:
+    if job.nothing_above(reach, landscape.threshold):
+        return None
     heights = landscape.over(job, reach)
     if heights is None:
         return None

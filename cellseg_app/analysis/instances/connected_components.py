@@ -7,7 +7,7 @@ import numpy as np
 
 from cellseg_app.analysis.instances.job import InstanceJob, InstanceResult, MethodSpec
 from cellseg_app.analysis.joining import BlockPieces, join_pieces
-from cellseg_app.analysis.numbering import finish_labels, kept_objects
+from cellseg_app.analysis.numbering import finish_pieces, kept_objects
 from cellseg_app.core.blocks import Region
 
 _THRESHOLD = 0.8
@@ -24,6 +24,8 @@ def segment(job: InstanceJob) -> InstanceResult:
     min_size = _MIN_SIZE if job.options.min_size_voxels is None else job.options.min_size_voxels
 
     def label_block(reach: Region) -> BlockPieces[None] | None:
+        if job.nothing_above(reach, threshold):
+            return None
         mask = job.read(reach) > threshold
         if not mask.any():
             return None
@@ -34,15 +36,17 @@ def segment(job: InstanceJob) -> InstanceResult:
 
     joined = join_pieces(
         label_block,
-        job.labels_out,
+        job.pieces,
         plan=job.plan,
         stage="Connecting parts",
     )
     keep = kept_objects(
         joined.statistics, min_size_voxels=min_size, remove_border=job.options.remove_border
     )
-    n_cells = finish_labels(
+    n_cells = finish_pieces(
+        job.pieces,
         job.labels_out,
+        joined,
         joined.group,
         joined.statistics,
         keep=keep,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cellseg_app.analysis.blockwise import Bools, Ids, Labels, map_blocks
+from cellseg_app.analysis.blockwise import Bools, Ids, Labels
 from cellseg_app.analysis.instances.job import InstanceJob
 from cellseg_app.core.blocks import Region, block_regions, grow, region_shape, relative_to, whole
 
@@ -65,16 +65,7 @@ def _one_round(
         job.labels_out[core] = marked.astype(job.labels_out.dtype, copy=False)
         return bool(added.any()), bool((is_open[inner] & (after == 0)).any())
 
-    return list(
-        map_blocks(
-            blocks,
-            work,
-            stage="Growing cells",
-            workers=job.plan.workers,
-            progress=job.plan.progress,
-            cancel=job.plan.cancel,
-        )
-    )
+    return list(job.plan.map_items(blocks, work, stage="Growing cells"))
 
 
 def _settle(job: InstanceJob, blocks: list[Region]) -> None:

@@ -13,7 +13,7 @@ from cellseg_app.analysis.blockwise import (
     WritableArray,
     read_probability,
 )
-from cellseg_app.core.blocks import Region, grow, relative_to
+from cellseg_app.core.blocks import Region, at_most, grow, relative_to
 from cellseg_app.core.settings import InstanceSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 
@@ -52,12 +52,22 @@ class InstanceJob:
     spacing_um_zyx: SpacingZYX | None
     plan: BlockPlan
     block_is_ours: bool = False
+    pieces_out: WritableArray | None = None
 
     def with_own_block(self, block_zyx: ShapeZYX) -> InstanceJob:
         """The job with another block, unless the caller has chosen one."""
         if not self.block_is_ours:
             return self
         return replace(self, plan=replace(self.plan, block_zyx=block_zyx))
+
+    @property
+    def pieces(self) -> WritableArray:
+        """Where parts of cells stand until it is known which are one."""
+        return self.labels_out if self.pieces_out is None else self.pieces_out
+
+    def nothing_above(self, region: Region, threshold: float) -> bool:
+        """Whether it is known without reading that no voxel of a region exceeds a threshold."""
+        return at_most(self.probability, region) <= threshold
 
     def read(self, region: Region) -> Floats:
         """Probability of a region as float32; NaN is refused."""

@@ -89,12 +89,14 @@ def choose_landscape(job: InstanceJob, *, threshold: float, smoothing_voxels: fl
     samples: list[Floats] = []
     found = 0
     for cube in sample_cubes(job.shape_zyx):
+        if job.nothing_above(cube, threshold):
+            continue
         values = job.read(cube)
         samples.append(values[values > threshold])
         found += len(samples[-1])
         if found >= _ENOUGH_FOREGROUND:
             break
-    foreground = np.concatenate(samples)
+    foreground = np.concatenate([np.zeros(0, np.float32), *samples])
     if not len(foreground):
         return Landscape(threshold, smoothing_voxels, from_distance=False)
     top = float(np.quantile(foreground, 0.995))

@@ -34,6 +34,8 @@ class Outline:
         self._job = job
         self._sigma = (sigma, sigma, sigma)
         small = int(np.prod(job.shape_zyx, dtype=np.int64)) <= _KEPT_VOXELS
+        # What another process reads must lie on disk.
+        small = small and job.plan.runner is None
         self._kept = np.empty(job.shape_zyx, np.float32) if small else None
         if self._kept is not None:
             self._keep(self._kept)

@@ -16,7 +16,12 @@ from cellseg_app.analysis.instances.job import (
 )
 from cellseg_app.analysis.instances.outline import Outline
 from cellseg_app.analysis.joining import BlockPieces, join_pieces
-from cellseg_app.analysis.numbering import count_labels, finish_labels, kept_objects
+from cellseg_app.analysis.numbering import (
+    count_labels,
+    finish_labels,
+    finish_pieces,
+    kept_objects,
+)
 from cellseg_app.analysis.smoothing import gaussian, gaussian_reach
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.settings import InstanceSettings
@@ -85,9 +90,11 @@ def _number_spots(
         )
         return BlockPieces(labels, int(n), None)
 
-    joined = join_pieces(label_block, job.labels_out, plan=job.plan, stage="Finding spots")
-    return finish_labels(
+    joined = join_pieces(label_block, job.pieces, plan=job.plan, stage="Finding spots")
+    return finish_pieces(
+        job.pieces,
         job.labels_out,
+        joined,
         joined.group,
         joined.statistics,
         keep=kept_objects(joined.statistics, min_size_voxels=1),

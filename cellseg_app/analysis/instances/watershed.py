@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -19,7 +20,8 @@ from cellseg_app.analysis.instances.job import (
     with_halo,
 )
 from cellseg_app.analysis.joining import BlockPieces, JoinedPieces, join_pieces
-from cellseg_app.analysis.numbering import finish_labels, kept_objects
+from cellseg_app.analysis.kept import Arrays, part_of, prefixed
+from cellseg_app.analysis.numbering import finish_pieces, kept_objects
 from cellseg_app.analysis.pieces import unite
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.volume import ShapeZYX
@@ -39,6 +41,22 @@ class _Found:
     passes: Passes
     seed_count: npt.NDArray[np.int64]
     same_seed: tuple[Ids, Ids]
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        first, second = self.same_seed
+        return {
+            "peak": self.peak,
+            "seed_count": self.seed_count,
+            "same_a": first,
+            "same_b": second,
+            **prefixed("passes_", self.passes.arrays()),
+        }
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> _Found:
+        same = (arrays["same_a"], arrays["same_b"])
+        passes = Passes(**part_of(arrays, "passes_"))
+        return cls(arrays["peak"], passes, arrays["seed_count"], same)
 
 
 def segment(job: InstanceJob) -> InstanceResult:
@@ -61,9 +79,10 @@ def segment(job: InstanceJob) -> InstanceResult:
 
     joined = join_pieces(
         label_block,
-        job.labels_out,
+        job.pieces,
         plan=job.plan,
         stage="Finding basins",
+        extra_of=_Found.of,
     )
     graph = build_graph(
         joined,
@@ -73,8 +92,10 @@ def segment(job: InstanceJob) -> InstanceResult:
     seed = _seeds(graph, joined, min_seed)
     owner = merge_from_seeds(graph, seed)
     objects = graph.statistics.by_group(owner, int(seed.max(initial=0)))
-    n_cells = finish_labels(
+    n_cells = finish_pieces(
+        job.pieces,
         job.labels_out,
+        joined,
         owner[graph.basin_of_piece],
         objects,
         keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
@@ -92,6 +113,8 @@ def segment(job: InstanceJob) -> InstanceResult:
 def _label_block(
     job: InstanceJob, reach: Region, *, threshold: float, seed_threshold: float
 ) -> BlockPieces[_Found] | None:
+    if job.nothing_above(reach, threshold):
+        return None
     region = with_halo(reach, _NO_HALO, job.shape_zyx)
     values = job.read(region)
     foreground = values > threshold

@@ -1,0 +1,202 @@
+"""Runs of volumes that are worked on in blocks, as the small ones here are made to be."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellseg_app.analysis.instances import cell_peaks
+from cellseg_app.analysis.instances.job import InstanceJob
+from cellseg_app.analysis.instances.landscape import Landscape
+from cellseg_app.core.blocks import Region, block_regions, whole
+from cellseg_app.core.errors import Cancelled
+from cellseg_app.core.progress import CancelToken, Progress
+from cellseg_app.core.settings import InstanceSettings, RunSettings
+from cellseg_app.inference.weights import load_network
+from cellseg_app.io.chunked import CHUNK_ZYX
+from cellseg_app.io.open import open_volume
+from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.pipeline import cells_stage, network_stage
+from cellseg_app.pipeline.reporting import Reporting
+from cellseg_app.pipeline.run_volume import RunRequest, run_volume
+from cellseg_app.pipeline.workspace import FOLDER_NAME
+from tests.blur_network import write_blur_network
+from tests.synthetic_cells import touching_ellipsoids
+
+SHAPE = (150, 140, 270)
+METHODS = ("cell-peaks", "watershed", "connected-components", "voronoi-otsu")
+Result = tuple[np.ndarray, str]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A volume on disk, of which one side was never imaged, and the weights beside it."""
+    folder = tmp_path_factory.mktemp("scene")
+    truth = touching_ellipsoids(SHAPE, 400, closeness=0.9, seed=0)
+    noise = np.random.default_rng(0).normal(0, 30, SHAPE)
+    image = np.clip(200 + 1000 * (truth > 0) + noise, 1, None).astype(np.uint16)
+    image[:, :, 180:] = 0
+    write_volume_tiff(folder / "v.tif", image, spacing_um_zyx=(1, 1, 1))
+    write_blur_network(folder, "blur")
+    return folder
+
+
+def run(
+    scene: Path, out: Path, *, method: str = "cell-peaks", report: Reporting | None = None
+) -> Result:
+    """Labels and table of a run."""
+    settings = RunSettings(instances=InstanceSettings(method=method))
+    request = RunRequest(scene / "v.tif", out, settings, datetime.now().astimezone())
+    result = run_volume(request, load_network(scene / "blur.pt"), report or Reporting())
+    assert result.files.labels is not None
+    assert result.files.table is not None
+    labels = np.asarray(open_volume(result.files.labels).data[whole(SHAPE)])
+    return labels, result.files.table.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Volumes of this size count as large: two blocks for the network, eighteen for the cells."""
+    monkeypatch.setattr(network_stage, "MOST_FLAT_VOXELS", 0)
+    monkeypatch.setattr(network_stage, "_LAYER_BYTES", 4 * 24 * 140 * 140)
+    monkeypatch.setattr(cells_stage, "MOST_FLAT_VOXELS", 0)
+    monkeypatch.setattr(cell_peaks, "_BLOCK_FOR_DISTANCES", CHUNK_ZYX)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """Results of the same volume in one piece, by method."""
+    return {
+        method: run(scene, tmp_path_factory.mktemp("whole"), method=method) for method in METHODS
+    }
+
+
+def assert_same(found: Result, expected: Result) -> None:
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[1] == expected[1]
+    assert expected[0].max() > 100
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_in_blocks_ends_with_the_same_cells_and_measurements(
+    scene: Path, undisturbed: dict[str, Result], in_blocks: None, tmp_path: Path, method: str
+) -> None:
+    assert_same(run(scene, tmp_path, method=method), undisturbed[method])
+    assert not (tmp_path / FOLDER_NAME).exists()
+
+
+def test_what_was_never_imaged_is_not_looked_at_for_cells(
+    scene: Path, in_blocks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Region] = []
+    original = Landscape.over
+
+    def listed(self: Landscape, job: InstanceJob, reach: Region) -> object:
+        looked_at.append(reach)
+        return original(self, job, reach)
+
+    monkeypatch.setattr(Landscape, "over", listed)
+    run(scene, tmp_path)
+    n_blocks = len(block_regions(SHAPE, CHUNK_ZYX))
+    assert len(looked_at) == n_blocks * 2 // 3
+    assert all(reach[2].start < 256 for reach in looked_at)
+
+
+@pytest.mark.parametrize(
+    "stage", ["network", "Finding peaks", "Numbering cells", "Measuring cells"]
+)
+def test_a_stopped_run_goes_on_with_what_it_had(
+    scene: Path, undisturbed: dict[str, Result], in_blocks: None, tmp_path: Path, stage: str
+) -> None:
+    cancel = CancelToken()
+
+    def stop(report: Progress) -> None:
+        if report.stage == stage and report.done >= 0.6 * report.total:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        run(scene, tmp_path, report=Reporting(stop, cancel))
+    assert [path.name for path in tmp_path.iterdir()] == [FOLDER_NAME]
+    reports: list[Progress] = []
+    assert_same(run(scene, tmp_path, report=Reporting(reports.append)), undisturbed["cell-peaks"])
+    network = [report for report in reports if report.stage == "network"]
+    assert network[0].done > 0 if stage == "network" else network[0].done == network[0].total
+
+
+def test_blocks_that_are_kept_are_not_looked_at_again(
+    scene: Path, in_blocks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+    original = cell_peaks._label_block
+
+    def counted(*arguments: object) -> object:
+        nonlocal looked_at
+        looked_at += 1
+        if looked_at == limit:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(cell_peaks, "_label_block", counted)
+    limit = 13
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, tmp_path)
+    looked_at, limit = 0, 10**6
+    run(scene, tmp_path)
+    in_flight = cells_stage._workers() + 1
+    assert 0 < looked_at <= len(block_regions(SHAPE, CHUNK_ZYX)) - 13 + in_flight
+
+
+def test_a_changed_setting_takes_nothing_from_the_cells_of_another(
+    scene: Path, undisturbed: dict[str, Result], in_blocks: None, tmp_path: Path
+) -> None:
+    cancel = CancelToken()
+
+    def stop(report: Progress) -> None:
+        if report.stage == "Finding basins" and report.done >= 3:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        run(scene, tmp_path, method="watershed", report=Reporting(stop, cancel))
+    assert_same(run(scene, tmp_path), undisturbed["cell-peaks"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is how POSIX kills")
+def test_a_run_killed_twice_ends_as_if_nothing_had_happened(
+    scene: Path, undisturbed: dict[str, Result], tmp_path: Path
+) -> None:
+    for progress in ("blocks/*.json", "cells-*/found/Finding peaks/*.npz"):
+        process = subprocess.Popen([sys.executable, "-c", _RUN, str(scene), str(tmp_path)])
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(f"{FOLDER_NAME}/*/{progress}")):
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not list(tmp_path.glob("*.csv"))
+    subprocess.run([sys.executable, "-c", _RUN, str(scene), str(tmp_path)], check=True)
+    labels = next(path for path in tmp_path.glob("Instance_seg*.tif"))
+    found = np.asarray(open_volume(labels).data[whole(SHAPE)])
+    table = next(path for path in tmp_path.glob("v_*.csv")).read_text(encoding="utf-8")
+    assert_same((found, table), undisturbed["cell-peaks"])
+
+
+_RUN = """
+import sys
+from pathlib import Path
+from cellseg_app.analysis.instances import cell_peaks
+from cellseg_app.io.chunked import CHUNK_ZYX
+from cellseg_app.pipeline import cells_stage, network_stage
+from tests.unit.pipeline.test_large_runs import SHAPE, run
+network_stage.MOST_FLAT_VOXELS = cells_stage.MOST_FLAT_VOXELS = 0
+network_stage._LAYER_BYTES = 4 * 24 * 140 * 140
+cell_peaks._BLOCK_FOR_DISTANCES = CHUNK_ZYX
+run(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
