@@ -18,7 +18,7 @@ from cellseg_app.analysis.instances.landscape import Landscape
 from cellseg_app.core.blocks import Region, block_regions, whole
 from cellseg_app.core.errors import Cancelled
 from cellseg_app.core.progress import CancelToken, Progress
-from cellseg_app.core.settings import InstanceSettings, RunSettings
+from cellseg_app.core.settings import InferenceSettings, InstanceSettings, RunSettings
 from cellseg_app.inference.weights import load_network
 from cellseg_app.io.chunked import CHUNK_ZYX
 from cellseg_app.io.open import open_volume
@@ -52,7 +52,9 @@ def run(
     scene: Path, out: Path, *, method: str = "cell-peaks", report: Reporting | None = None
 ) -> Result:
     """Labels and table of a run."""
-    settings = RunSettings(instances=InstanceSettings(method=method))
+    # TorchScript rewrites a network after its first passes; in bfloat16 that changes last bits.
+    arithmetic = InferenceSettings(precision="float32")
+    settings = RunSettings(inference=arithmetic, instances=InstanceSettings(method=method))
     request = RunRequest(scene / "v.tif", out, settings, datetime.now().astimezone())
     result = run_volume(request, load_network(scene / "blur.pt"), report or Reporting())
     assert result.files.labels is not None
