@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from PySide6.QtCore import QTimer
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from vispy import scene
 from vispy.gloo import gl
 
@@ -14,8 +15,9 @@ from vispy.gloo import gl
 # none.
 _REST: Final = 2.0
 _QUICK_S: Final = 0.02
-
-
+# A picture is drawn in bands that take about this long, and the window does its work between them.
+_BAND_S: Final = 0.012
+_FIRST_ROWS: Final = 8
 # After the last coarse picture, until it is drawn in full quality.
 _STILL_MS: Final = 350
 
@@ -28,8 +30,9 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
     """Draws at once where a graphics card does it, else with pauses.
 
     Without a card one picture may take a second, and every change of crosshair or contrast asks
-    for a new one: slices would wait for pictures that nobody sees. While the user turns the volume
-    it is drawn coarsely: `on_motion` is called when that begins and ends.
+    for a new one: slices would wait for pictures that nobody sees. It is drawn band by band, from
+    the top, and between bands the window goes on. While the user turns the volume it is drawn
+    coarsely: `on_motion` is called when that begins and ends.
     """
 
     # Asked for while the base class is still being made.
@@ -42,6 +45,8 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
         self._rest = QTimer(singleShot=True)
         self._rest.timeout.connect(self._update_now)
         self._patient = patient
+        self._rows_done, self._rows_at_once = 0, _FIRST_ROWS
+        self._band_took_s = 0.0
         self._is_moving = False
         self._still = QTimer(singleShot=True, interval=_STILL_MS)
         self._still.timeout.connect(self._on_still)
@@ -50,29 +55,61 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
         if patient:
             self.events.mouse_move.connect(self._on_drag)
             self.events.mouse_wheel.connect(self._on_moved)
+            self.events.resize.connect(self._begin_again)
+            # What the bands before have drawn stays.
+            self.native.setUpdateBehavior(QOpenGLWidget.UpdateBehavior.PartialUpdate)
 
     def update(self, node: object = None) -> None:
         """Ask for a new picture, soon."""
-        if not self._patient or self._took_s < _QUICK_S:
+        if not self._patient:
             super().update(node)
             return
-        wait_s = self._drawn_at + _REST * self._took_s - time.perf_counter()
+        self._begin_again()
+        wait_s = 0.0
+        if self._took_s >= _QUICK_S:
+            wait_s = self._drawn_at + _REST * self._took_s - time.perf_counter()
         if wait_s <= 0:
             super().update(node)
         elif not self._rest.isActive():
             self._rest.start(int(1000 * wait_s) + 1)
 
     def on_draw(self, event: object) -> None:
-        """Draw."""
+        """Draw; without a card, the next band."""
+        if not self._patient:
+            super().on_draw(event)
+            return
         start = time.perf_counter()
+        width, height = self.physical_size
+        first = self._rows_done
+        last = min(first + self._rows_at_once, height)
+        # Rows count from the bottom in OpenGL.
+        self.context.set_state(scissor_test=True)
+        self.context.set_scissor(0, height - last, width, last - first)
         super().on_draw(event)
-        if self._patient:
-            gl.glFinish()
-            self._drawn_at = time.perf_counter()
-            self._took_s = self._drawn_at - start
-            if self._is_moving:
-                # Time passes while it draws; the user may be turning still.
-                self._still.start()
+        self.context.set_state(scissor_test=False)
+        self.context.flush_commands()
+        gl.glFinish()
+        self._after_band(last, height, time.perf_counter() - start)
+
+    def _after_band(self, last: int, height: int, took_s: float) -> None:
+        rows = last - self._rows_done
+        self._band_took_s += took_s
+        if rows > 0 and took_s > 0:
+            # Bands differ in what they show; twice as many rows at most keeps surprises small.
+            fitting = int(rows * _BAND_S / took_s)
+            self._rows_at_once = max(1, min(fitting, 2 * self._rows_at_once))
+        if last < height:
+            self._rows_done = last
+            self._rest.start(0)
+            return
+        self._took_s, self._drawn_at = self._band_took_s, time.perf_counter()
+        self._begin_again()
+        if self._is_moving:
+            # Time passes while it draws; the user may be turning still.
+            self._still.start()
+
+    def _begin_again(self, _event: object = None) -> None:
+        self._rows_done, self._band_took_s = 0, 0.0
 
     def stop(self) -> None:
         """Draw no more."""

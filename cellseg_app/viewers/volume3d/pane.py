@@ -101,7 +101,7 @@ class SpacePane(QWidget):
 
     def set_overview(self, overview: Overview) -> None:
         """Show a layer at this resolution."""
-        if overview.layer not in self._layers:
+        if self._closed or overview.layer not in self._layers:
             return
         self._overviews[overview.layer.key] = overview
         if self._feeder is not None:
@@ -256,5 +256,8 @@ def _extent_um(layers: Sequence[Layer]) -> SpacingZYX | None:
 
 
 def _load_vispy() -> None:
+    # vispy imports it with the first volume it sends to the card, which would stop the window.
+    import OpenGL.GL  # noqa: F401
+
     import cellseg_app.viewers.volume3d.feeder
     import cellseg_app.viewers.volume3d.scene  # noqa: F401

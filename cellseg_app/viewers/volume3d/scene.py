@@ -18,8 +18,8 @@ from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
 from cellseg_app.viewers.colors import LabelColors, rgb_of
 from cellseg_app.viewers.volume3d.canvas import PatientCanvas
+from cellseg_app.viewers.volume3d.nodes import VolumeNodes
 from cellseg_app.viewers.volume3d.prepare import CellMesh, VolumeTexture
-from cellseg_app.viewers.volume3d.visuals import ImageVolume, LabelVolume
 
 _BACKGROUND: Final = "#0b0c0e"
 _FRAME: Final = (0.55, 0.58, 0.62, 0.7)
@@ -65,6 +65,7 @@ class SpaceScene:
         self.view = self.canvas.central_widget.add_view()
         self._size_um: SpacingZYX = (1.0, 1.0, 1.0)
         self._shown: dict[str, _Shown] = {}
+        self._nodes = VolumeNodes(self.view.scene)
         self._space = SpaceLook()
         self._frame = self._lines(_FRAME)
         self._cross = self._lines(_CROSSHAIR)
@@ -93,22 +94,15 @@ class SpaceScene:
     def begin(self, layer: Layer, texture: VolumeTexture, colors: LabelColors) -> None:
         """Make room for a layer; it shows when `finish` is called."""
         self.remove(layer.key)
-        first = np.zeros((2, 2, 2), texture.data.dtype)
+        node = self._nodes.take(layer.kind == "labels", texture.data.dtype)
         if layer.kind == "labels":
-            node = LabelVolume(first, clim=(0, 255), method="labels", interpolation="nearest",
-                               texture_format=first.dtype, parent=self.view.scene)  # fmt: skip
             node.set_colors(colors.rgba())
-            node.set_gl_state("translucent", depth_test=True, cull_face=False)
-        else:
-            node = ImageVolume(first, clim=texture.clims(None), method="mip",
-                               texture_format=first.dtype, parent=self.view.scene)  # fmt: skip
         node.set_voxel_size(texture.voxel_um_zyx[::-1])
         node.allocate(texture.data.shape)
         node.relative_step_size = self._step
         node.transform = STTransform(
             scale=texture.voxel_um_zyx[::-1], translate=texture.first_um_zyx[::-1]
         )
-        node.visible = False
         self._shown[layer.key] = _Shown(layer, node, texture)
 
     def fill(self, layer_key: str, first_plane: int, slab: npt.NDArray[Any]) -> None:
@@ -130,7 +124,9 @@ class SpaceScene:
         """Take a layer out."""
         shown = self._shown.pop(layer_key, None)
         if shown is not None:
-            shown.node.parent = None
+            self._nodes.give_back(
+                shown.node, shown.layer.kind == "labels", shown.texture.data.dtype
+            )
 
     def set_look(self, layer_key: str, look: LayerLook) -> None:
         """Show a layer by its look and the look of the space."""
