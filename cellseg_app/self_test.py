@@ -228,6 +228,7 @@ class _Trial:
             self._until(lambda: _contrast(space.picture()) > _CONTRAST, "the 3D view is drawn")
         end_s = time.monotonic() + 1.0
         self._until(lambda: time.monotonic() > end_s, "a rest")
+        self._window.viewer.ortho.space.draw_whole()
         picture = self._window.grab().toImage()
         if _contrast(picture) < _CONTRAST:
             raise SelfTestFailed("The window is drawn in one colour.")

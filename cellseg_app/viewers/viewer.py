@@ -184,6 +184,7 @@ class Viewer(QWidget):
 
     def screenshot(self) -> QImage:
         """The panes as they are on the screen, without the strip."""
+        self.ortho.space.draw_whole()
         page = self.grid if self.state.mode == "grid" else self.ortho
         return page.grab().toImage()
 

@@ -47,6 +47,7 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
         self._patient = patient
         self._rows_done, self._rows_at_once = 0, _FIRST_ROWS
         self._band_took_s = 0.0
+        self._is_whole = False
         self._is_moving = False
         self._still = QTimer(singleShot=True, interval=_STILL_MS)
         self._still.timeout.connect(self._on_still)
@@ -58,6 +59,11 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
             self.events.resize.connect(self._begin_again)
             # What the bands before have drawn stays.
             self.native.setUpdateBehavior(QOpenGLWidget.UpdateBehavior.PartialUpdate)
+
+    @property
+    def patient(self) -> bool:
+        """Whether the processor draws, band by band."""
+        return self._patient
 
     def update(self, node: object = None) -> None:
         """Ask for a new picture, soon."""
@@ -73,6 +79,11 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
         elif not self._rest.isActive():
             self._rest.start(int(1000 * wait_s) + 1)
 
+    def draw_whole(self) -> None:
+        """Let the next drawing, such as that for a screenshot, be of the whole picture."""
+        self._begin_again()
+        self._is_whole = True
+
     def on_draw(self, event: object) -> None:
         """Draw; without a card, the next band."""
         if not self._patient:
@@ -81,7 +92,8 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
         start = time.perf_counter()
         width, height = self.physical_size
         first = self._rows_done
-        last = min(first + self._rows_at_once, height)
+        last = height if self._is_whole else min(first + self._rows_at_once, height)
+        self._is_whole = False
         # Rows count from the bottom in OpenGL.
         self.context.set_state(scissor_test=True)
         self.context.set_scissor(0, height - last, width, last - first)

@@ -139,6 +139,11 @@ class SpacePane(QWidget):
         image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
         return image.copy()
 
+    def draw_whole(self) -> None:
+        """Let the next drawing be of the whole picture, however long it takes."""
+        if self.scene is not None:
+            self.scene.canvas.draw_whole()
+
     @Slot()
     def _save_picture(self) -> None:
         picture = self.picture()

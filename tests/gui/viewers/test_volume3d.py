@@ -191,6 +191,28 @@ def test_the_picture_of_the_window_has_3d_in_it(drawn: Viewer) -> None:
 
 
 @pytest.mark.gl
+def test_drawn_in_bands_the_picture_becomes_whole(drawn: Viewer, settled: Waiter) -> None:
+    drawn.state.set_look("image", visible=False)
+    scene = drawn.ortho.space.scene
+    assert scene is not None
+    assert scene.canvas.patient
+    widget = scene.widget
+
+    def colorful(image: QImage) -> np.ndarray:
+        pixels = colors_of(image).astype(int)
+        return np.asarray((pixels.max(axis=2) - pixels.min(axis=2) > 60).sum(axis=1))
+
+    def is_whole() -> bool:
+        on_screen, at_once = (
+            colorful(widget.grabFramebuffer()),
+            colorful(drawn.ortho.space.picture()),
+        )
+        return bool(at_once.sum() > 300 and np.abs(on_screen - at_once).max() <= 3)
+
+    settled(is_whole)
+
+
+@pytest.mark.gl
 def test_a_new_result_replaces_the_old_one(
     drawn: Viewer, layers: list[Layer], settled: Waiter
 ) -> None:
