@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from PySide6.QtCore import QMessageLogContext, Qt, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QColor, QPainter, QPixmap
@@ -19,11 +19,11 @@ from PySide6.QtWidgets import QApplication, QSplashScreen
 
 from cellseg_app import __version__, bootstrap
 from cellseg_app.paths import user_log_path
-from cellseg_app.state.settings import read_settings, settings_path
 from cellseg_app.ui.icons import app_icon
-from cellseg_app.ui.main_window import MainWindow
-from cellseg_app.ui.theme import Appearance
-from cellseg_app.workers.jobs import Crash
+
+# The window's own modules take a second: they are loaded while the splash stands.
+if TYPE_CHECKING:
+    from cellseg_app.ui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
 # Said in the log, where `tests/benchmarks/startup.py` finds the times.
@@ -77,6 +77,10 @@ def make_application() -> QApplication:
 
 def make_window(app: QApplication, settings_file: Path | None = None) -> MainWindow:
     """The main window with everything behind it; not shown yet."""
+    from cellseg_app.state.settings import read_settings, settings_path
+    from cellseg_app.ui.main_window import MainWindow
+    from cellseg_app.ui.theme import Appearance
+
     file = settings_file or settings_path()
     user = read_settings(file)
     return MainWindow(user, file, Appearance(app, user.theme))
@@ -146,6 +150,8 @@ def _on_bug(
     if issubclass(kind, KeyboardInterrupt):
         window.close()
         return
+    from cellseg_app.workers.jobs import Crash
+
     text = "".join(traceback.format_exception(kind, error, trace))
     window.show_crash(Crash("the window", f"{kind.__name__}: {error}", text))
 
