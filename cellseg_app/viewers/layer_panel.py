@@ -113,8 +113,8 @@ class LayerPanel(QWidget):
                 self.list.addItem(self._item(layer))
             if self.list.count():
                 self.list.setCurrentRow(self.list.count() - 1)
-        if chosen is not None:
-            self.choose(chosen)
+            if chosen is not None:
+                self.choose(chosen)
         self._show()
 
     def _item(self, layer: Layer) -> QListWidgetItem:
