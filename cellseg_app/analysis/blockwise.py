@@ -91,6 +91,8 @@ class BlockPlan:
         Where blocks are worked on instead of on threads here.
     kept
         Where results of blocks are kept for a run that is taken up again.
+    considerate
+        A window in this process goes on meanwhile: no call keeps Python's lock for long.
     """
 
     block_zyx: ShapeZYX = DEFAULT_BLOCK_ZYX
@@ -99,6 +101,7 @@ class BlockPlan:
     cancel: CancelToken | None = None
     runner: BlockRunner | None = None
     kept: KeptBlocks | None = None
+    considerate: bool = False
 
     def __reduce__(self) -> tuple[type[BlockPlan], tuple[ShapeZYX]]:
         # In another process the cut is all that means something.

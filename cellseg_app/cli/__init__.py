@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import traceback
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 all done, 1 our fault, 2 input at fault, 3 some files failed, 130 cancelled.
     """
     arguments = build_parser().parse_args(argv)
+    # Hundreds of thousands of objects of the libraries would be searched for garbage in vain.
+    gc.freeze()
     try:
         result = arguments.func(arguments)
     except UserError as error:

@@ -129,7 +129,7 @@ def run_batch(
 def _attempt(
     request: RunRequest, loaded: LoadedNetwork, report: Reporting
 ) -> RunResult | RunFailure:
-    own = Reporting(report.progress, report.cancel, report.notify)
+    own = Reporting(report.progress, report.cancel, report.notify, report.considerate)
     try:
         return run_volume(request, loaded, own)
     except Cancelled:

@@ -78,7 +78,13 @@ def scene_of(
 
 @dataclass(frozen=True, slots=True)
 class FoundCells:
-    """The cells of one class, and where their files are."""
+    """The cells of one class, and where their files are.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) in the workspace, as long as that exists.
+    """
 
     class_index: int
     threshold: float
@@ -89,6 +95,7 @@ class FoundCells:
     labels_path: Path | None
     table_path: Path | None
     notes: tuple[str, ...]
+    labels: LazyArray | None = None
 
 
 def find_cells(
@@ -96,7 +103,7 @@ def find_cells(
     settings: RunSettings,
     defaults: CellDefaults,
     *,
-    names: ResultNames,
+    names: ResultNames | None,
     workspace: Workspace,
     probability_path: Path | None = None,
     report: Reporting,
@@ -111,7 +118,7 @@ def find_cells(
     settings, defaults
         The user's choices, and what holds where they leave it open.
     names
-        Where the files go; with several classes, `_class{k}` is added.
+        Where the files go; with several classes, `_class{k}` is added. None writes no files.
     workspace
         Lends disk space for labels in the making.
     probability_path
@@ -129,7 +136,7 @@ def find_cells(
     found = []
     chosen = _classes(scene, settings)
     for index in chosen:
-        target = names if len(chosen) == 1 else _for_class(names, index)
+        target = _for_class(names, index) if names is not None and len(chosen) > 1 else names
         found.append(
             _one_class(
                 scene,
@@ -163,7 +170,7 @@ def _one_class(
     settings: RunSettings,
     defaults: CellDefaults,
     *,
-    names: ResultNames,
+    names: ResultNames | None,
     workspace: Workspace,
     labels_in: Path | None,
     report: Reporting,
@@ -194,19 +201,23 @@ def _one_class(
         drop_cut=choice.options.remove_border,
         report=report,
     )
-    labels_path = write_image(
-        names.labels,
-        cells.in_volume,
-        kind="labels",
-        dtype=settings.output.label_dtype,
-        spacing_um_zyx=scene.spacing_um_zyx,
-        image_format=settings.output.format,
-        labels_in=labels_in if settings.output.format == "zarr" else None,
-        stage="writing labels",
-        report=report,
-    )
+    labels_path = None
+    if names is not None:
+        labels_path = write_image(
+            names.labels,
+            cells.in_volume,
+            kind="labels",
+            dtype=settings.output.label_dtype,
+            spacing_um_zyx=scene.spacing_um_zyx,
+            image_format=settings.output.format,
+            labels_in=labels_in if settings.output.format == "zarr" else None,
+            stage="writing labels",
+            report=report,
+        )
     table = _measured(scene, probability, cells, settings, report, place=place)
-    table_path = write_table(names.table, table.cells) if table is not None else None
+    table_path = None
+    if names is not None and table is not None:
+        table_path = write_table(names.table, table.cells)
     return FoundCells(
         class_index=index,
         threshold=result.threshold,
@@ -217,6 +228,7 @@ def _one_class(
         labels_path=labels_path,
         table_path=table_path,
         notes=result.notes,
+        labels=cells.in_volume,
     )
 
 
@@ -280,6 +292,7 @@ def _labelled(
         runner=place.runner,
         kept=place.found,
         pieces_out=place.pieces,
+        considerate=report.considerate,
     )
 
 

@@ -23,6 +23,8 @@ class Reporting:
         Given to every stage; None if nobody listens.
     notify
         Called with sentences that the user should read; they go to the log in any case.
+    considerate
+        A window runs in this process: work must not keep Python's lock for long.
     seconds
         Filled by `stage`: time per stage.
     """
@@ -30,6 +32,7 @@ class Reporting:
     progress: ProgressSink | None = None
     cancel: CancelToken | None = None
     notify: Callable[[str], None] | None = None
+    considerate: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     def say(self, sentence: str) -> None:

@@ -6,7 +6,6 @@ import math
 import shutil
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
 # Four bytes each.
 MOST_IN_MEMORY_VOXELS: Final = 64_000_000
-# Labels as a file and, while cells are told apart, once more in blocks.
-_DISK_BYTES_PER_VOXEL: Final = 9
+# Labels.
+_DISK_BYTES_PER_VOXEL: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +130,6 @@ def live_cells(
 ) -> LiveCells:
     """Tell the cells of a region apart by the very functions that a run uses."""
     from cellseg_app.analysis.measure import moved
-    from cellseg_app.io.naming import free_result_names
     from cellseg_app.io.space import require_free_space
     from cellseg_app.pipeline.cells_stage import Scene, find_cells
     from cellseg_app.pipeline.workspace import Workspace
@@ -142,16 +140,19 @@ def live_cells(
     folder = make_scratch_folder()
     try:
         require_free_space(folder, _DISK_BYTES_PER_VOXEL * math.prod(region_shape(region)))
-        names = free_result_names(folder, "live", model="map", when=datetime.now().astimezone())
         found = find_cells(
             scene,
             _for_live(settings, source.foreground_class, measure=measure),
             source.defaults,
-            names=names,
+            names=None,
             workspace=Workspace(folder, "live", "0"),
             report=reporting(context),
         )[0]
-        labels = _labels(found.labels_path, folder, region_shape(region))
+        labels = _labels(found.labels, folder, region_shape(region))
+        # Windows removes no file that is looked at.
+        found = replace(found, labels=None)
+        if not isinstance(labels, HeldArray):
+            shutil.rmtree(folder, ignore_errors=True)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -164,27 +165,19 @@ def live_cells(
     )
 
 
-def _labels(path: Path | None, folder: Path, shape: ShapeZYX) -> LazyArray:
-    """The labels in memory and the folder gone; large ones stay in it until nobody looks."""
-    from cellseg_app.io.open import open_volume
-
-    if path is not None and math.prod(shape) > MOST_IN_MEMORY_VOXELS:
-        return HeldArray(open_volume(path, allow_2d=True).data, folder)
-    labels = np.zeros(shape, np.uint32)
-    if path is not None:
-        stored = open_volume(path, allow_2d=True).data
-        labels = stored[whole(shape)].astype(np.uint32, copy=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    return labels
+def _labels(stored: LazyArray | None, folder: Path, shape: ShapeZYX) -> LazyArray:
+    """The labels in memory; large ones stay in their folder until nobody looks."""
+    if stored is None:
+        return np.zeros(shape, np.uint32)
+    if math.prod(shape) > MOST_IN_MEMORY_VOXELS:
+        return HeldArray(stored, folder)
+    return np.array(stored[whole(shape)], dtype=np.uint32)
 
 
 def _for_live(settings: RunSettings, foreground_class: int, *, measure: bool) -> RunSettings:
-    output = settings.output.model_copy(update={"format": "tif", "label_dtype": "uint32"})
     threshold = settings.threshold
     if not isinstance(threshold.class_choice, int):
         threshold = threshold.model_copy(update={"class_choice": foreground_class})
     enabled = measure and settings.statistics.enabled
     statistics = settings.statistics.model_copy(update={"enabled": enabled})
-    return settings.model_copy(
-        update={"output": output, "threshold": threshold, "statistics": statistics}
-    )
+    return settings.model_copy(update={"threshold": threshold, "statistics": statistics})

@@ -74,7 +74,7 @@ def reporting(context: JobContext) -> Reporting:
     """The engine's way to talk, led to the window."""
     from cellseg_app.pipeline.reporting import Reporting
 
-    return Reporting(context.progress, context.cancel, context.note)
+    return Reporting(context.progress, context.cancel, context.note, considerate=True)
 
 
 def warming_up() -> Work:

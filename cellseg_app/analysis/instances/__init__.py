@@ -50,6 +50,7 @@ def segment_instances(
     runner: BlockRunner | None = None,
     kept: KeptBlocks | None = None,
     pieces_out: WritableArray | None = None,
+    considerate: bool = False,
 ) -> InstanceResult:
     """Give every cell of a probability map one id, 1…N in the raster order of first voxels.
 
@@ -85,6 +86,9 @@ def segment_instances(
         For work that can be taken up again: where results of blocks are kept, and an array like
         `labels_out` for parts of cells, on disk. The call repeated with both goes on.
 
+    considerate
+        Let a window in this process go on, at the price of some time.
+
     Raises
     ------
     SettingsError
@@ -106,7 +110,9 @@ def segment_instances(
         threshold=threshold,
         options=options or InstanceSettings(),
         spacing_um_zyx=spacing_um_zyx,
-        plan=BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel, runner, kept),
+        plan=BlockPlan(
+            block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel, runner, kept, considerate
+        ),
         block_is_ours=block_zyx is None,
         pieces_out=pieces_out,
     )

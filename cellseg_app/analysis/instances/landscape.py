@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import edt
 import numpy as np
 from scipy import ndimage
 
@@ -21,6 +22,7 @@ _TRUNCATE = 2.0
 _ENOUGH_FOREGROUND = 200_000
 _SUMMIT_SHARE = 0.25
 _FOOT = np.float32(1e-3)
+_EQUAL_STEPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,13 @@ class Landscape:
         inner = relative_to(region, wide)
         if not mask[inner].any():
             return None
-        distance = distance_to_background(mask, spacing)
+        alone = all(b >= n for b, n in zip(job.plan.block_zyx, job.shape_zyx, strict=True))
+        distance = distance_to_background(
+            mask,
+            spacing,
+            threads=job.plan.workers if alone else 1,
+            considerate=job.plan.considerate,
+        )
         smooth = gaussian(np.ascontiguousarray(distance[inner]), sigma, truncate=_TRUNCATE)
         return _within(smooth, mask[inner])
 
@@ -125,18 +133,42 @@ def landscape_reach(smoothing_voxels: float, spacing_um_zyx: SpacingZYX) -> Shap
     return z, y, x
 
 
-def distance_to_background(mask: Bools, spacing_um_zyx: SpacingZYX) -> Floats:
+def distance_to_background(
+    mask: Bools, spacing_um_zyx: SpacingZYX, *, threads: int = 1, considerate: bool = False
+) -> Floats:
     """Euclidean distance to the nearest background voxel, at most `DEEPEST_VOXELS`.
 
     In voxels of the finest axis. The border of the array is no background: a cell it cuts is
     deepest there.
 
-    Each connected part is worked on in its own bounding box, which holds the nearest background
-    of its voxels: everything nearer to a voxel than that is foreground and connected to it.
-    SciPy's transform, unlike quicker ones, lets other threads (the window's) go on meanwhile.
+    Parameters
+    ----------
+    mask, spacing_um_zyx
+        Foreground, and its voxel size.
+    threads
+        For the quick transform.
+    considerate
+        Take a transform that lets other threads of this process go on, several times slower in
+        crowded volumes. Where only one axis has longer steps than the others, both give the same
+        to the last bit; where more have, the considerate one is taken in any case.
     """
     finest = min(spacing_um_zyx)
-    step_zyx = [step / finest for step in spacing_um_zyx]
+    z, y, x = (step / finest for step in spacing_um_zyx)
+    if considerate or (z, y, x).count(1.0) < _EQUAL_STEPS:
+        return _distance_of_parts(mask, (z, y, x))
+    distance = edt.edt(
+        np.ascontiguousarray(mask), anisotropy=(z, y, x), black_border=False, parallel=threads
+    )
+    capped: Floats = np.minimum(distance, np.float32(DEEPEST_VOXELS))
+    return capped
+
+
+def _distance_of_parts(mask: Bools, step_zyx: SpacingZYX) -> Floats:
+    """The same, each connected part by itself.
+
+    A part's bounding box holds the nearest background of its voxels: everything nearer to a voxel
+    than that is foreground and connected to it.
+    """
     distance = np.zeros(mask.shape, np.float32)
     parts, _ = ndimage.label(mask, structure=np.ones((3, 3, 3), np.bool_))
     for number, inside in enumerate(ndimage.find_objects(parts), start=1):
@@ -150,7 +182,7 @@ def distance_to_background(mask: Bools, spacing_um_zyx: SpacingZYX) -> Floats:
         )
         squares = np.zeros(np.count_nonzero(own), np.float32)
         for there, here, step in zip(nearest, np.nonzero(own), step_zyx, strict=True):
-            squares += ((there[own] - here) * np.float32(step)) ** 2
+            squares += ((there[own] - here).astype(np.float32) * np.float32(step)) ** 2
         distance[box][own] = np.minimum(np.sqrt(squares), DEEPEST_VOXELS)
     return distance
 

@@ -22,20 +22,34 @@ def _blobs(shape: tuple[int, int, int], threshold: float, seed: int = 3) -> np.n
 
 @pytest.mark.parametrize("spacing", _SPACINGS)
 @pytest.mark.parametrize("threshold", [0.53, 0.5])
-def test_distances_are_those_of_the_whole_volume(spacing: SpacingZYX, threshold: float) -> None:
+@pytest.mark.parametrize("considerate", [False, True])
+def test_distances_are_those_of_the_whole_volume(
+    spacing: SpacingZYX, threshold: float, considerate: bool
+) -> None:
     mask = _blobs((24, 40, 48), threshold)
     finest = min(spacing)
     expected = ndimage.distance_transform_edt(mask, sampling=[s / finest for s in spacing])
-    found = distance_to_background(mask, spacing)
+    found = distance_to_background(mask, spacing, considerate=considerate)
     assert np.allclose(found, np.minimum(expected, DEEPEST_VOXELS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (3.3333, 1.0, 1.0), (2.5, 0.5, 0.6)])
+def test_the_window_finds_the_same_as_the_command_line(spacing: SpacingZYX) -> None:
+    mask = _blobs((24, 40, 48), 0.5)
+    quick, considerate = (
+        distance_to_background(mask, spacing, considerate=choice) for choice in (False, True)
+    )
+    assert np.array_equal(quick, considerate)
 
 
 def test_a_part_without_background_in_sight_is_deep() -> None:
     mask = np.zeros((6, 8, 8), np.bool_)
     mask[:, :, 5:] = True
-    beside = distance_to_background(mask, (1.0, 1.0, 1.0))
+    beside = distance_to_background(mask, (1.0, 1.0, 1.0), considerate=True)
     assert beside[3, 4].tolist() == [0, 0, 0, 0, 0, 1, 2, 3]
-    everywhere = distance_to_background(np.ones((4, 5, 6), np.bool_), (1.0, 1.0, 1.0))
+    everywhere = distance_to_background(
+        np.ones((4, 5, 6), np.bool_), (1.0, 1.0, 1.0), considerate=True
+    )
     assert (everywhere == DEEPEST_VOXELS).all()
 
 
@@ -52,7 +66,7 @@ def test_other_threads_go_on_while_distances_are_computed() -> None:
     window = threading.Thread(target=turn)
     window.start()
     start = time.perf_counter()
-    distance_to_background(mask, (1.0, 1.0, 1.0))
+    distance_to_background(mask, (1.0, 1.0, 1.0), considerate=True)
     took = time.perf_counter() - start
     is_done.set()
     window.join()
