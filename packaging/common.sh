@@ -16,8 +16,13 @@ venv_with() {
     local extra="$1" key folder
     key="$(cat pyproject.toml constraints.txt <(python3 -V) | sha256sum | cut -c1-12)"
     folder="$cache/$extra-$key"
+    mkdir -p "$cache"
+    # Two builds at once make it once; what no build has used for a week goes.
+    if command -v flock >/dev/null; then exec 9>"$cache/lock" && flock 9; fi
+    if [ -e "$folder" ]; then touch "$folder"; fi
+    find "$cache" -maxdepth 1 -name "$extra-*" -mtime +7 -exec rm -rf {} +
     if [ ! -e "$folder/complete" ]; then
-        rm -rf "$folder" "$cache/$extra-"*
+        rm -rf "$folder"
         python3 -m venv "$folder" >&2
         "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
             -c constraints.txt -r <("$folder/bin/python" packaging/requirements.py "$extra") >&2

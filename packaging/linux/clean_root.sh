@@ -39,7 +39,7 @@ debian_sources() {
     echo "deb [arch=$1] $address $suite main"
 }
 
-# in_root ROOT [OPTION...] -- COMMAND...: with /proc, /dev and the screens of this machine.
+# in_root ROOT [OPTION...] -- COMMAND...: with /proc, /dev, /sys and the screens of this machine.
 # Options go to unshare; --net takes the network away.
 in_root() {
     local root="$1" options=()
@@ -55,6 +55,7 @@ in_root() {
         shift
         mount -t proc proc "$root/proc"
         mount --rbind /dev "$root/dev"
+        mount --rbind /sys "$root/sys"
         mkdir -p "$root/tmp/.X11-unix"
         if [ -d /tmp/.X11-unix ]; then mount --bind /tmp/.X11-unix "$root/tmp/.X11-unix"; fi
         exec env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \

@@ -99,7 +99,7 @@ for gone in usr/lib/cellseg usr/bin/cellseg usr/share/applications/org.cellseg.C
     [ ! -e "$root/$gone" ] || fail "$gone stays when the package is removed."
 done
 ok "the package is removed without a trace"
-as_user "/tmp/$(basename "$archive")"
+as_user "/tmp/$(basename "$archive") --noprogress"
 try_program run home/biologist/.local/share/applications/org.cellseg.CellSeg.desktop
 as_user '.local/bin/cellseg --version'
 as_user '.local/opt/cellseg/uninstall.sh'

@@ -71,7 +71,7 @@ say "Compiling the setup"
 rm -rf "$root/root/.wine"
 wine_shell "wineboot -i && wine winecfg -v win10 && wineserver -w" >/dev/null 2>&1 || fail "Wine does not start."
 for number in "$old_version" "$version"; do
-    wine_shell "wine /inno/ISCC.exe /Q /DAppVersion=$number /DPayload=payload /DOutDir=out installer.iss; code=\$?; wineserver -k; exit \$code" 2>&1 |
+    wine_shell "wine /inno/ISCC.exe /Q /DQuick /DAppVersion=$number /DPayload=payload /DOutDir=out installer.iss; code=\$?; wineserver -k; exit \$code" 2>&1 |
         tr -d '\r' | tee "$work/compiler.log"
     if grep -qi 'warning\|error' "$work/compiler.log"; then fail "The compiler of installer.iss complains."; fi
     [ -e "$work/out/CellSeg-$number-win64-cpu-setup.exe" ] || fail "There is no setup of $number."
