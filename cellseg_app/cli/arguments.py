@@ -78,7 +78,9 @@ CELL_FLAGS: Final = (
     Flag("--no-uncertainty", "statistics.uncertainty", constant=False),
     Flag("--format", "output.format", str, "tif|zarr"),
     Flag("--no-probability", "output.save_probability", constant=False),
-    Flag("--label-type", "output.label_dtype", str, "uint32|uint16"),
+    Flag("--ome-zarr", "output.ome_zarr_version", str, "auto|0.5|0.4"),
+    Flag("--map-type", "output.probability_dtype", str, "auto|float32|float16|uint8"),
+    Flag("--label-type", "output.label_dtype", str, "uint32|uint16|uint64"),
 )
 
 

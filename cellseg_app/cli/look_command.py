@@ -14,6 +14,7 @@ from cellseg_app.cli.terminal import display_for
 from cellseg_app.core.blocks import whole
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.sources import as_source, shown
 from cellseg_app.io.methods_text import methods_paragraph
 from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.run_record import read_record
@@ -25,7 +26,7 @@ _DEFAULT_TOLERANCE_VOXELS: Final = 5.0
 def add_look_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `info`, `compare`, `methods` and `devices`."""
     info = commands.add_parser("info", help="axes, voxel size and type of a file")
-    info.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    info.add_argument("files", nargs="+", type=as_source, metavar="FILE_OR_ADDRESS")
     info.add_argument("--json", action="store_true")
     info.set_defaults(func=_info)
 
@@ -72,7 +73,7 @@ def _info(arguments: argparse.Namespace) -> int:
             found = describe(path)
             size = found.spacing_um_zyx
             lines = [
-                f"{path}",
+                shown(path),
                 f"  {found.kind}, axes {found.axes}, shape {found.shape}, {found.dtype}",
                 "  voxel size unknown"
                 if size is None
@@ -85,7 +86,7 @@ def _info(arguments: argparse.Namespace) -> int:
             display.event(
                 "result",
                 "\n".join(lines),
-                file=str(path),
+                file=shown(path),
                 file_kind=found.kind,
                 axes=found.axes,
                 shape=found.shape,

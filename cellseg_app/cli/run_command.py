@@ -23,6 +23,7 @@ from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.core.interrupt import cancel_on_interrupt
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.sources import may_be_there
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.inputs import expand_inputs
 from cellseg_app.io.run_record import RunRecord, read_record
@@ -127,7 +128,7 @@ def _sources(patterns: list[str], record: RunRecord | None) -> list[Path]:
     if record is None:
         raise InputError("No input was given.", "Name files, folders or globs.")
     source = Path(record.input.path)
-    if not source.exists():
+    if not may_be_there(source):
         raise InputError(
             "The input of this record is not there any more.",
             "Give its new place as INPUT.",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cellseg_app.core.sources import shown
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,7 +34,7 @@ class UserError(Exception):
         super().__init__(problem, remedy, path)
 
     def __str__(self) -> str:
-        sentence = f"{self.path}: {self.problem}" if self.path is not None else self.problem
+        sentence = self.problem if self.path is None else f"{shown(self.path)}: {self.problem}"
         return f"{sentence} {self.remedy}".strip()
 
 

@@ -6,18 +6,19 @@ form or a help page prints behind the number.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from cellseg_app.core.box import parse_box
+from cellseg_app.core.sources import absolute, as_source
 
 NetworkName = Literal["SwinUNetR", "SegResNet", "WNet", "TRAILMAP_MS", "VNet"]
 InstanceMethod = Literal["cell-peaks", "voronoi-otsu", "watershed", "connected-components", "none"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Runtime = Literal["auto", "torch", "openvino"]
+OmeVersion = Literal["auto", "0.5", "0.4"]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -279,12 +280,34 @@ class OutputSettings(Section):
     """What is written, and how."""
 
     format: Literal["tif", "zarr"] = setting("tif", "Format", "TIFF or OME-Zarr.")
+    ome_zarr_version: OmeVersion = setting(
+        "auto",
+        "OME-Zarr version",
+        "0.5 (Zarr format 3, large images in shards) or 0.4, which older programs read.",
+    )
     save_probability: bool = setting(
         True, "Save the semantic map", "Writes the probability map beside the labels."
     )
-    label_dtype: Literal["uint32", "uint16"] = setting(
-        "uint32", "Label type", "uint16 only if fewer than 65,536 cells are found."
+    probability_dtype: Literal["auto", "float32", "float16", "uint8"] = setting(
+        "auto",
+        "Map type",
+        "How OME-Zarr stores the semantic map: auto means float16; uint8 (0 to 255) is the "
+        "smallest and, as float32, read by every program. Cells are told apart on what was "
+        "stored. TIFF always holds float32.",
     )
+    label_dtype: Literal["uint32", "uint16", "uint64"] = setting(
+        "uint32",
+        "Label type",
+        "uint16 only if fewer than 65,536 cells are found; uint64 is taken by itself when cells "
+        "are too many for uint32.",
+    )
+
+    @property
+    def stored_probability_dtype(self) -> str:
+        """NumPy's name of what the map is stored as."""
+        if self.format == "tif":
+            return "float32"
+        return "float16" if self.probability_dtype == "auto" else self.probability_dtype
 
 
 class RunSettings(Section):
@@ -313,5 +336,5 @@ class RunSettings(Section):
         """The same choices, to be repeated from another folder."""
         if self.region.mask is None:
             return self
-        mask = str(Path(self.region.mask).expanduser().absolute())
+        mask = absolute(as_source(self.region.mask))
         return self.model_copy(update={"region": self.region.model_copy(update={"mask": mask})})

@@ -46,6 +46,8 @@ class StoredImage:
         Whether S holds colours of a photo.
     n_levels
         Number of resolution levels.
+    probability_one
+        What stands for a probability of one in a map of bytes; None for everything else.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class StoredImage:
     colour: bool = False
     n_levels: int = 1
     notes: tuple[str, ...] = ()
+    probability_one: float | None = None
 
     def length(self, axis: str) -> int:
         """Number of elements along an axis; 1 if there is none of that letter."""

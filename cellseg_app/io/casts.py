@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,17 @@ import numpy.typing as npt
 from cellseg_app.core.errors import OutputError
 
 ImageKind = Literal["probability", "labels", "image"]
+
+
+# What a probability of one is where it is stored in bytes.
+BYTE_ONE: Final = 255
+
+
+def probability_bytes(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Probabilities as whole numbers from 0 to `BYTE_ONE`."""
+    scaled = np.rint(np.asarray(values, np.float32) * BYTE_ONE)
+    whole: npt.NDArray[np.uint8] = np.clip(scaled, 0, BYTE_ONE).astype(np.uint8)
+    return whole
 
 
 def cast_exactly(

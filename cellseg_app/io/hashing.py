@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
+from cellseg_app.core.sources import address_of
 from cellseg_app.io.refusals import unreadable
 
 _CHUNK_BYTES = 8 * 1024**2
@@ -22,7 +23,7 @@ def file_sha256(
     Returns
     -------
     str
-        64 hexadecimal digits.
+        64 hexadecimal digits; empty for an address, since it would have to be fetched whole.
 
     Raises
     ------
@@ -32,6 +33,8 @@ def file_sha256(
         If stopping was asked for.
     """
     path = Path(path)
+    if address_of(path) is not None:
+        return ""
     digest = hashlib.sha256()
     try:
         files = _files(path) if path.is_dir() else [path]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cellseg_app.core.errors import InputError
+from cellseg_app.core.sources import address_of, as_source
 from cellseg_app.io.ome_zarr import is_zarr
 from cellseg_app.io.refusals import require_exists, unreadable
 from cellseg_app.io.slices import image_files, is_flat, natural_key
@@ -20,6 +21,8 @@ def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
     the TIFF files and OME-Zarr folders in it (results of earlier runs are left out), and when
     there are none, those of its sub-folders that are one volume each. Patterns are expanded here
     as well, since the shell of Windows does not.
+
+    An address is one volume; whether it is there is seen when it is opened.
 
     Raises
     ------
@@ -37,7 +40,9 @@ def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
 
 
 def _matches(pattern: str) -> list[Path]:
-    path = Path(pattern).expanduser()
+    path = as_source(pattern)
+    if address_of(path) is not None:
+        return [path]
     # A name with brackets in it may be a real file; it is a pattern only if it is not.
     if not os.path.lexists(path) and glob.has_magic(pattern):
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]
@@ -49,7 +54,7 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _volumes_of(path: Path) -> list[Path]:
-    if not path.is_dir() or _is_one_volume(path):
+    if address_of(path) is not None or not path.is_dir() or _is_one_volume(path):
         return [path]
     folders = sorted((p for p in _listed(path) if p.is_dir()), key=natural_key)
     tiffs = [p for p in image_files(path) if p.suffix.lower() != ".png"]

@@ -1,4 +1,4 @@
-"""OME-Zarr folders in: versions 0.1 to 0.5 (https://ngff.openmicroscopy.org)."""
+"""OME-Zarr in, from folders and addresses: versions 0.1 to 0.5 (ngff.openmicroscopy.org)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from cellseg_app.core.errors import InputError
+from cellseg_app.core.sources import address_of
 from cellseg_app.io.axes import StoredImage
 from cellseg_app.io.lengths import StatedVoxelSize, um_per_unit
 from cellseg_app.io.refusals import unreadable
-from cellseg_app.io.zarr_arrays import ZarrArray, read_json
+from cellseg_app.io.zarr_arrays import ZarrArray, has_file, read_json
 
 _MARKERS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _DEFAULT_AXES = {2: "YX", 3: "ZYX", 4: "CZYX", 5: "TCZYX"}
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr group or array."""
+    """Whether a folder or an address is a Zarr group or array."""
+    if address_of(path) is not None:
+        return any(has_file(path / name) for name in _MARKERS)
     return any(os.path.isfile(path / name) for name in _MARKERS)
 
 
@@ -27,8 +30,8 @@ def read_ome_zarr(path: Path, *, level: int = 0) -> StoredImage:
     Parameters
     ----------
     path
-        The image's folder; also a bioformats2raw collection, whose first image is taken, or a
-        plain Zarr array.
+        The image's folder or address; also a bioformats2raw collection, whose first image is
+        taken, or a plain Zarr array.
     level
         Resolution level; 0 is the finest.
 
@@ -75,6 +78,7 @@ def _read_multiscale(path: Path, attributes: dict[str, Any], level: int) -> Stor
         size=_voxel_size(axes, image, dataset),
         n_levels=len(datasets),
         notes=tuple(notes),
+        probability_one=(image.get("metadata") or {}).get("probability_one"),
     )
 
 
@@ -85,7 +89,7 @@ def _without_multiscales(path: Path, attributes: dict[str, Any], level: int) -> 
         )
     if "bioformats2raw.layout" in attributes and is_zarr(path / "0"):
         return read_ome_zarr(path / "0", level=level)
-    if (path / ".zarray").is_file() or _is_v3_array(path):
+    if has_file(path / ".zarray") or _is_v3_array(path):
         array = ZarrArray(path)
         axes = _DEFAULT_AXES.get(len(array.shape))
         if axes and level == 0:
@@ -99,24 +103,26 @@ def _without_multiscales(path: Path, attributes: dict[str, Any], level: int) -> 
 
 
 def _attributes(path: Path) -> dict[str, Any]:
-    if (path / "zarr.json").is_file():
-        found = read_json(path / "zarr.json").get("attributes", {})
-        found = found.get("ome", found)
-    elif (path / ".zattrs").is_file():
-        found = read_json(path / ".zattrs")
-    else:
-        found = {}
+    metadata = read_json(path / "zarr.json")
+    if metadata is None:
+        return read_json(path / ".zattrs") or {}
+    found = metadata.get("attributes", {})
+    found = found.get("ome", found) if isinstance(found, dict) else {}
     return found if isinstance(found, dict) else {}
 
 
 def _is_v3_array(path: Path) -> bool:
-    metadata = path / "zarr.json"
-    return metadata.is_file() and read_json(metadata).get("node_type") == "array"
+    return (read_json(path / "zarr.json") or {}).get("node_type") == "array"
 
 
 def _inside(path: Path, name: str) -> Path:
     folder = path / name
-    if path.resolve() not in folder.resolve().parents:
+    if address_of(path) is None:
+        is_inside = path.resolve() in folder.resolve().parents
+    else:
+        parts = name.split("/")
+        is_inside = bool(name) and not {"", ".", ".."} & set(parts) and address_of(name) is None
+    if not is_inside:
         msg = f"the array {name!r} lies outside the image"
         raise ValueError(msg)
     return folder

@@ -1,12 +1,11 @@
 """OME-Zarr folders out: slab by slab, with coarser levels, labels inside their image if wanted.
 
-Version 0.5 (Zarr format 3); on Python 3.10, whose zarr ends at format 2, version 0.4.
+Version 0.5 (Zarr format 3) or 0.4 (format 2), which is all that Python 3.10's zarr writes.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from pathlib import Path
 from types import TracebackType
@@ -17,14 +16,18 @@ import numpy.typing as npt
 
 from cellseg_app.atomic import atomic_path, output_error
 from cellseg_app.core.errors import OutputError
+from cellseg_app.core.settings import OmeVersion
 from cellseg_app.core.volume import SpacingZYX
-from cellseg_app.io.casts import ImageKind, cast_exactly
-from cellseg_app.io.zarr_arrays import HAS_ZARR_3, OME_VERSION, create_array, write_group
+from cellseg_app.io.casts import BYTE_ONE, ImageKind, cast_exactly, probability_bytes
+from cellseg_app.io.zarr_arrays import create_array, read_json, version_to_write, write_group
 
 _BUFFER_BYTES = 256 * 1024**2
 _CHUNK_VOXELS = 2**21
 _MOST_PLANES = 32
 _SMALLEST_TOP = 256
+# From here on chunks are smaller, for looking at, and many of them share a file.
+_SHARDED_FROM_VOXELS = 2**28
+_SHARD_EDGE, _SHARDED_CHUNK_EDGE = 1024, 128
 
 
 class OmeZarrSlabWriter:
@@ -37,13 +40,15 @@ class OmeZarrSlabWriter:
     shape
         (Z, Y, X) or (C, Z, Y, X).
     dtype
-        Voxel type; bool is stored as uint8.
+        Voxel type; bool is stored as uint8, and a probability as uint8 means 0 to 255.
     spacing_um_zyx
         Voxel size; None writes the scale in voxels, without a unit.
     kind
         Coarser levels are means of images, and nearest voxels of labels.
     labels_name
         Writes into the labels group of the existing image `path`, under this name.
+    version
+        Of OME-Zarr; labels inside an image have that of the image.
 
     Raises
     ------
@@ -60,11 +65,13 @@ class OmeZarrSlabWriter:
         spacing_um_zyx: SpacingZYX | None,
         kind: ImageKind = "image",
         labels_name: str | None = None,
+        version: OmeVersion = "auto",
     ) -> None:
         if len(shape) not in (3, 4):
             msg = f"a volume has axes ZYX or CZYX, not {len(shape)} axes"
             raise ValueError(msg)
         self._image = Path(path) if labels_name else None
+        self._version = version_to_write(version if self._image is None else _own(self._image))
         self._path = Path(path) / "labels" / labels_name if labels_name else Path(path)
         self._shape = shape
         self._axes = "czyx"[-len(shape) :]
@@ -101,6 +108,8 @@ class OmeZarrSlabWriter:
         if slab.ndim != len(self._shape) or slab.shape[-2:] != self._shape[-2:]:
             msg = f"a slab of shape {slab.shape} is no part of {self._shape}"
             raise ValueError(msg)
+        if self._kind == "probability" and self._dtype == np.uint8:
+            slab = probability_bytes(slab)
         self._pending.append(cast_exactly(slab, self._dtype, self._kind, path=self._path))
         step = self._chunks[-3]
         # Whole chunks only: a chunk written in parts is read, decoded and encoded once per part.
@@ -136,7 +145,7 @@ class OmeZarrSlabWriter:
             raise ValueError(msg)
         try:
             levels = self._write_levels()
-            write_group(self._folder, self._metadata(levels))
+            write_group(self._folder, self._metadata(levels), self._version)
         except OSError as error:
             raise output_error(self._path, error) from error
 
@@ -155,12 +164,18 @@ class OmeZarrSlabWriter:
         self._atomic.__exit__(type(error), error, error.__traceback__)
 
     def _new_level(self, level: int, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
+        chunks = _chunks(shape, self._dtype.itemsize)
+        shards = None
+        if self._version == "0.5" and math.prod(shape[-3:]) >= _SHARDED_FROM_VOXELS:
+            chunks, shards = _sharded(shape, chunks)
         return create_array(
             self._folder / str(level),
             shape,
-            chunks=_chunks(shape, self._dtype.itemsize),
+            chunks=chunks,
+            shards=shards,
             dtype=self._dtype,
             axes=self._axes,
+            version=self._version,
         )
 
     def _write_levels(self) -> list[tuple[float, float, float]]:
@@ -205,13 +220,13 @@ class OmeZarrSlabWriter:
             ],
             "type": "nearest" if self._kind == "labels" else "mean",
         }
-        if not HAS_ZARR_3:
-            image["version"] = OME_VERSION
-        ome: dict[str, Any] = {"multiscales": [image]}
+        if self._kind == "probability" and self._dtype == np.uint8:
+            image["metadata"] = {"probability_one": BYTE_ONE}
+        own_version = {} if self._version == "0.5" else {"version": self._version}
+        ome: dict[str, Any] = {"multiscales": [{**own_version, **image}]}
         if self._kind == "labels":
-            ome["image-label"] = {"source": {"image": "../../"}} if self._image else {}
-            if not HAS_ZARR_3:
-                ome["image-label"]["version"] = OME_VERSION
+            source = {"source": {"image": "../../"}} if self._image else {}
+            ome["image-label"] = {**own_version, **source}
         return ome
 
     def _transformations(self, factor: tuple[float, float, float]) -> list[dict[str, Any]]:
@@ -229,15 +244,18 @@ class OmeZarrSlabWriter:
         return transformations
 
 
+def _own(image: Path) -> OmeVersion:
+    """The version of an existing image."""
+    return "0.5" if (image / "zarr.json").is_file() else "0.4"
+
+
 def _register_labels(image: Path, name: str) -> None:
-    folder = image / "labels"
-    metadata = folder / ("zarr.json" if HAS_ZARR_3 else ".zattrs")
-    names: list[str] = []
-    if metadata.is_file():
-        found = json.loads(metadata.read_text(encoding="utf-8"))
-        found = found["attributes"]["ome"] if HAS_ZARR_3 else found
-        names = list(found.get("labels", []))
-    write_group(folder, {"labels": [*names, *([name] if name not in names else [])]})
+    folder, version = image / "labels", _own(image)
+    found = read_json(folder / ("zarr.json" if version == "0.5" else ".zattrs")) or {}
+    if version == "0.5":
+        found = found.get("attributes", {}).get("ome", {})
+    names = list(found.get("labels", []))
+    write_group(folder, {"labels": [*names, *([name] if name not in names else [])]}, version)
 
 
 def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -248,6 +266,15 @@ def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     planes = min(z, _MOST_PLANES, max(1, _BUFFER_BYTES // plane_bytes))
     edge = max(64, 2 ** round(math.log2(math.sqrt(_CHUNK_VOXELS / planes))))
     return (*(1 for _ in lead), planes, min(y, edge), min(x, edge))
+
+
+def _sharded(
+    shape: tuple[int, ...], chunks: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Chunks and shards of a large array; both as deep as the chunks of a smaller one."""
+    edge = _SHARDED_CHUNK_EDGE
+    shard = [min(_SHARD_EDGE, -(-n // edge) * edge) for n in shape[-2:]]
+    return (*chunks[:-2], edge, edge), (*chunks[:-2], *shard)
 
 
 def _step(

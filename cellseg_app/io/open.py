@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.sources import address_of
 from cellseg_app.core.volume import LazyArray, SpacingZYX, Volume
 from cellseg_app.io.axes import StoredImage, ZyxArray, choose
 from cellseg_app.io.finite import FiniteArray, check_values
@@ -65,7 +66,7 @@ def open_volume(
     Parameters
     ----------
     path
-        A TIFF file, a folder of 2D slices, or an OME-Zarr folder.
+        A TIFF file, a folder of 2D slices, or an OME-Zarr folder, or its address.
     settings
         Channel, time point, level, and a voxel size that overrides the file's.
     allow_2d
@@ -144,6 +145,15 @@ def describe(
 
 def read_stored(path: Path, *, level: int = 0) -> StoredImage:
     """The image of a file or folder with all its axes, whatever its format."""
+    address = address_of(path)
+    if address is not None:
+        if not is_zarr(path):
+            raise InputError(
+                "There is no OME-Zarr at this address.",
+                "Only OME-Zarr is read from addresses; download other files first.",
+                path=address,
+            )
+        return read_ome_zarr(path, level=level)
     require_exists(path)
     if not path.is_dir():
         return read_tiff(path, level=level)

@@ -9,6 +9,7 @@ from pathlib import Path
 import tifffile
 
 from cellseg_app.core.errors import InputError
+from cellseg_app.core.sources import address_of
 
 # What tifffile, imagecodecs, zarr and NumPy raise over damaged files, or their errors' bases.
 # AttributeError is not among them: it means a library changed, which is a bug of ours.
@@ -46,6 +47,11 @@ def require_exists(path: Path) -> None:
 
 def unreadable(path: Path, error: Exception) -> InputError:
     """The sentence for a user that belongs to a failed read."""
+    address = address_of(path)
+    if address is not None:
+        return InputError(
+            f"It is damaged or no volume ({_reason(error)}).", "Check the address.", path=address
+        )
     if isinstance(error, FileNotFoundError):
         return InputError("The file is gone.", "Check that its disk is connected.", path=path)
     if isinstance(error, PermissionError):

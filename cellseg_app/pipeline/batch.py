@@ -16,6 +16,7 @@ from cellseg_app.atomic import remove_leftovers, write_text_atomic
 from cellseg_app.core.errors import Cancelled, InputError, UserError
 from cellseg_app.core.results import RunFailure, RunResult
 from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.sources import absolute, may_be_there, shown
 from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.log_file import log_to
@@ -194,7 +195,11 @@ def _told_apart(paths: Sequence[Path]) -> list[str]:
     names = [path.name for path in paths]
     if len(set(names)) == len(set(paths)):
         return names
-    common = Path(os.path.commonpath([path.parent for path in paths]))
+    try:
+        common = Path(os.path.commonpath([path.parent for path in paths]))
+    except ValueError:
+        # Different drives, or files and addresses.
+        return [shown(path) for path in paths]
     return [path.relative_to(common).as_posix() for path in paths]
 
 
@@ -214,9 +219,9 @@ class _BatchLedger:
         *,
         own_sizes: Mapping[Path, SpacingZYX],
     ) -> None:
-        identity: list[object] = [str(source.resolve()) for source in sources]
+        identity: list[object] = [absolute(source) for source in sources]
         if own_sizes:
-            identity.append({str(path.resolve()): um for path, um in own_sizes.items()})
+            identity.append({absolute(path): um for path, um in own_sizes.items()})
         key = fingerprint(identity, settings.model_dump(mode="json"), loaded.sha256)
         self._settings = settings
         self._path = folder / FOLDER_NAME / f"batch-{key}.json"
@@ -226,8 +231,8 @@ class _BatchLedger:
 
     def record_of(self, source: Path) -> Path | None:
         """The record of a volume that is finished and has not changed since, or None."""
-        entry = self._done.get(str(source.resolve()))
-        if entry is None or not source.exists():
+        entry = self._done.get(absolute(source))
+        if entry is None or not may_be_there(source):
             return None
         record = Path(entry["record"])
         try:
@@ -239,7 +244,7 @@ class _BatchLedger:
 
     def note(self, source: Path, record: Path) -> None:
         """Remember a finished volume."""
-        self._done[str(source.resolve())] = {
+        self._done[absolute(source)] = {
             "record": str(record),
             "identity": fingerprint(identity_of_run(source, self._settings)),
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from cellseg_app import __version__
@@ -207,9 +208,10 @@ def _one_class(
             names.labels,
             cells.in_volume,
             kind="labels",
-            dtype=settings.output.label_dtype,
+            dtype=_label_dtype(settings, cells.n_cells),
             spacing_um_zyx=scene.spacing_um_zyx,
             image_format=settings.output.format,
+            ome_zarr_version=settings.output.ome_zarr_version,
             labels_in=labels_in if settings.output.format == "zarr" else None,
             stage="writing labels",
             report=report,
@@ -266,6 +268,12 @@ def _place(
     )
     store = workspace.cell_store(key, shape)
     return _Place(store.labels, store.pieces, store.found, runner)
+
+
+def _label_dtype(settings: RunSettings, n_cells: int) -> str:
+    wanted = settings.output.label_dtype
+    many = n_cells > np.iinfo(np.uint32).max and settings.output.format == "zarr"
+    return "uint64" if many else wanted
 
 
 def _labelled(

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from cellseg_app.core.blocks import at_most
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.progress import StageProgress
-from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.settings import DataSettings, OmeVersion
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.casts import ImageKind
 from cellseg_app.io.finite import z_slabs
 from cellseg_app.io.ome_tiff_write import is_ome_tiff_name, write_ome_tiff
 from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
-from cellseg_app.io.open import describe, open_volume
+from cellseg_app.io.open import describe, open_volume, read_stored
 from cellseg_app.io.tiff_write import TiffSlabWriter
 from cellseg_app.pipeline.reporting import Reporting
 
@@ -66,6 +66,7 @@ def write_image(
     dtype: npt.DTypeLike,
     spacing_um_zyx: SpacingZYX | None,
     image_format: Literal["tif", "zarr"],
+    ome_zarr_version: OmeVersion = "auto",
     labels_in: Path | None = None,
     stage: str,
     report: Reporting,
@@ -80,7 +81,7 @@ def write_image(
         What to write.
     kind, dtype, spacing_um_zyx
         See the writers in `io`.
-    image_format
+    image_format, ome_zarr_version
         TIFF or OME-Zarr; a TIFF named `.ome.tif` becomes an OME-TIFF.
     labels_in
         OME-Zarr only: the image whose `labels` group the labels join, instead of `path`.
@@ -116,6 +117,7 @@ def write_image(
             spacing_um_zyx=spacing_um_zyx,
             kind=kind,
             labels_name="cells" if labels_in else None,
+            version=ome_zarr_version,
         )
     with writer:
         for slab in _read(data, slabs):
@@ -141,9 +143,10 @@ def open_probability(path: Path) -> tuple[ClassStack, SpacingZYX | None]:
     """
     classes: list[LazyArray] = []
     spacing = None
+    one = read_stored(path).probability_one
     for channel in range(describe(path, allow_2d=True).n_channels):
         volume = open_volume(path, DataSettings(channel=channel), allow_2d=True)
-        classes.append(volume.data)
+        classes.append(volume.data if one is None else _Scaled(volume.data, one))
         spacing = volume.spacing_um_zyx
     if classes[0].dtype.kind != "f":
         raise InputError(
@@ -152,3 +155,17 @@ def open_probability(path: Path) -> tuple[ClassStack, SpacingZYX | None]:
             path=path,
         )
     return ClassStack(classes), spacing
+
+
+class _Scaled:
+    """A map of whole numbers (Z, Y, X) as probabilities from 0 to 1."""
+
+    def __init__(self, whole: LazyArray, one: float) -> None:
+        self._whole, self._one = whole, np.float32(one)
+        self.shape: tuple[int, ...] = tuple(whole.shape)
+        self.dtype: np.dtype[Any] = np.dtype(np.float32)
+        self.ndim = 3
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        scaled: npt.NDArray[np.float32] = np.divide(self._whole[key], self._one, dtype=np.float32)
+        return scaled

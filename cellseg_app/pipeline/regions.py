@@ -25,6 +25,7 @@ from cellseg_app.core.blocks import (
 from cellseg_app.core.box import on_other_lattice, resolve_box
 from cellseg_app.core.errors import InputError, UserError
 from cellseg_app.core.settings import RegionSettings
+from cellseg_app.core.sources import absolute, as_source
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.io.hashing import file_sha256
 from cellseg_app.io.masks import MaskArray, MaskExtent, measure_mask, open_mask
@@ -117,7 +118,7 @@ class RunRegion:
             box_zyx=(z, y, x),
             shape_zyx=self.shape_zyx,
             n_voxels=self.n_voxels,
-            mask=None if self.path is None else str(self.path.resolve()),
+            mask=None if self.path is None else absolute(self.path),
             mask_sha256="" if self.path is None else file_sha256(self.path),
             without_surroundings=self.mask is not None and self.path is None,
         )
@@ -173,7 +174,7 @@ def find_region(
         )
     found = RunRegion(box, shape, n_voxels=math.prod(region_shape(box)))
     if settings.mask is not None:
-        path = Path(settings.mask).expanduser()
+        path = as_source(settings.mask)
         found = replace(_masked(found, open_mask(path, volume), report, path), path=path)
     elif settings.non_empty:
         found = _without_surroundings(found, volume, report)

@@ -8,11 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.results import RunFiles, RunResult
 from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.sources import absolute
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX, Volume
 from cellseg_app.inference.resample import ResampledArray
 from cellseg_app.inference.session import NetworkSession, open_session
@@ -205,10 +204,14 @@ def _results(
 ) -> tuple[Path | None, list[FoundCells]]:
     with report.stage("saving probability"):
         path = _save_probability(request, ready, names, probability, report)
-    # A resampled map is read from its file: resampling it again and again would cost more.
-    resampled = ready.output_shape_zyx != ready.session.lattice.shape_zyx
+    # A resampled map is read from its file: resampling it again and again would cost more. So is
+    # one that was rounded to bytes, or `resegment` would find other cells in it.
+    from_file = (
+        ready.output_shape_zyx != ready.session.lattice.shape_zyx
+        or request.settings.output.stored_probability_dtype == "uint8"
+    )
     scene = scene_of(
-        open_probability(path)[0] if path and resampled else ready.on_output_lattice(probability),
+        open_probability(path)[0] if path and from_file else ready.on_output_lattice(probability),
         ready.on_output_lattice(ready.volume.data),
         ready.output_spacing_um_zyx,
         region=ready.output_region,
@@ -275,9 +278,10 @@ def _save_probability(
         names.probability,
         on_lattice,
         kind="probability",
-        dtype=np.float32,
+        dtype=output.stored_probability_dtype,
         spacing_um_zyx=ready.output_spacing_um_zyx,
         image_format=output.format,
+        ome_zarr_version=output.ome_zarr_version,
         stage="writing map",
         report=report,
     )
@@ -291,7 +295,7 @@ def _write_record(
         finished,
         settings=request.settings.with_absolute_paths(),
         recorded_input=RecordedInput(
-            path=str(request.source.resolve()),
+            path=absolute(request.source),
             sha256=input_hash.result(),
             shape_zyx=volume.shape_zyx,
             dtype=str(volume.data.dtype),

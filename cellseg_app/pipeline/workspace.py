@@ -24,8 +24,10 @@ from cellseg_app.analysis.kept import KeptBlocks
 from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.errors import InputError
+from cellseg_app.core.sources import address_of
 from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.io.chunked import CHUNK_ZYX, BoundedArray, ChunkedArray
+from cellseg_app.io.open import read_stored
 
 FOLDER_NAME: Final = ".cellseg-work"
 _LEDGER: Final = "ledger.json"
@@ -45,11 +47,17 @@ def fingerprint(*parts: object) -> str:
 def input_identity(path: Path) -> list[Any]:
     """Return what tells that a file or folder is still the same: names, sizes, change times.
 
+    Of an address, the metadata of its finest level.
+
     Raises
     ------
     InputError
         It is not there or cannot be looked at.
     """
+    address = address_of(path)
+    if address is not None:
+        stored = read_stored(path)
+        return [address, stored.kind, list(stored.array.shape), str(stored.array.dtype)]
     resolved = path.resolve()
     try:
         inside = sorted(p for p in resolved.rglob("*") if p.is_file()) if path.is_dir() else []

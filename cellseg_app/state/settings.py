@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import UserError
 from cellseg_app.core.settings import RunSettings, Section, setting
+from cellseg_app.core.sources import shown
 from cellseg_app.paths import user_data_path
 
 Theme = Literal["system", "light", "dark"]
@@ -75,8 +76,8 @@ class UserSettings(Section):
 
     def with_recent(self, path: Path) -> UserSettings:
         """The settings with `path` first among the recent files."""
-        others = [known for known in self.recent if known != str(path)]
-        return self.model_copy(update={"recent": (str(path), *others)[:_MAX_RECENT]})
+        others = [known for known in self.recent if known != shown(path)]
+        return self.model_copy(update={"recent": (shown(path), *others)[:_MAX_RECENT]})
 
 
 def settings_path() -> Path:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import UserError
 from cellseg_app.core.settings import RunSettings, Section
+from cellseg_app.core.sources import may_be_there
 from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.paths import user_data_path
 
@@ -71,4 +72,4 @@ def read_batch(path: Path) -> UnfinishedBatch | None:
         batch = UnfinishedBatch.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, ValidationError):
         return None
-    return batch if any(source.exists() for source in batch.paths) else None
+    return batch if any(may_be_there(source) for source in batch.paths) else None

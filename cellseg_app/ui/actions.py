@@ -41,6 +41,12 @@ ACTIONS: Final = (
         "folder",
     ),
     ActionInfo(
+        "open_address",
+        "Open address…",
+        "Open an OME-Zarr on a server (https, s3); only what is looked at is fetched",
+        "Ctrl+Shift+A",
+    ),
+    ActionInfo(
         "open_sample", "Open sample", "Open the volume that comes with CellSeg", "", "sample"
     ),
     ActionInfo(
@@ -202,6 +208,7 @@ MENUS: Final[Mapping[str, tuple[str | None, ...]]] = {
     "&File": (
         "open",
         "open_folder",
+        "open_address",
         "open_sample",
         "@recent",
         SEPARATOR,

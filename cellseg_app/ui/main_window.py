@@ -11,6 +11,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow
 
+from cellseg_app.core.sources import as_source
 from cellseg_app.state.session import Session
 from cellseg_app.state.settings import UserSettings
 from cellseg_app.ui.actions import make_actions
@@ -160,6 +161,7 @@ class MainWindow(QMainWindow):
         slots = {
             "open": lambda: self.volumes.ask_files(self),
             "open_folder": lambda: self.volumes.ask_folder(self),
+            "open_address": lambda: self.volumes.ask_address(self),
             "open_sample": self.volumes.open_sample,
             "open_record": self.records.ask_open,
             "rerun_record": self.records.ask_rerun,
@@ -279,7 +281,10 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        paths = [
+            Path(url.toLocalFile()) if url.isLocalFile() else as_source(url.toString())
+            for url in event.mimeData().urls()
+        ]
         if paths:
             event.acceptProposedAction()
             self.open_paths(paths)

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from cellseg_app.core.errors import OutputError
+from cellseg_app.core.sources import folder_beside
 from cellseg_app.core.volume import LazyArray
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.controllers.tuning import TuningController
@@ -87,7 +88,7 @@ class ExportController(QObject):
         item = self._desk.session.current_item
         if item is None:
             return Path()
-        return item.path.parent if item.record is None else item.record.parent
+        return folder_beside(item.path) if item.record is None else item.record.parent
 
     def ask_screenshot(self) -> None:
         """Save the viewer as a picture."""

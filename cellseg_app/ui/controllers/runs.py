@@ -13,6 +13,7 @@ from cellseg_app.core.errors import UserError
 from cellseg_app.core.progress import Progress
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.sources import folder_beside
 from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import QueueItem
 from cellseg_app.state.unfinished import (
@@ -80,7 +81,7 @@ class RunController(QObject):
     def output_folder(self, sources: Sequence[Path]) -> Path:
         """Where results of these volumes go."""
         chosen = self._desk.session.form.output_folder
-        return Path(chosen).expanduser() if chosen else sources[0].parent / _FOLDER_NAME
+        return Path(chosen).expanduser() if chosen else folder_beside(sources[0]) / _FOLDER_NAME
 
     # ---- What the user asks for ----
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject
 
+from cellseg_app.core.sources import may_be_there
 from cellseg_app.state.unfinished import (
     UnfinishedBatch,
     forget_batch,
@@ -40,7 +41,7 @@ class UnfinishedController(QObject):
     def resume(self, batch: UnfinishedBatch) -> None:
         """Go on with a batch of an earlier start of the program."""
         session = self._desk.session
-        sources = [path for path in batch.paths if path.exists()]
+        sources = [path for path in batch.paths if may_be_there(path)]
         session.add(sources)
         for source, size in batch.voxel_sizes_um_zyx.items():
             session.change(Path(source), voxel_size_um_zyx=size)

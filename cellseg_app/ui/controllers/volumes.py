@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from cellseg_app.core.errors import InputError, UserError
 from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.sources import as_source, folder_beside
 from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.io.open import VolumeInfo
 from cellseg_app.paths import resource_path
@@ -77,6 +78,17 @@ class VolumesController(QObject):
         chosen = QFileDialog.getExistingDirectory(parent, "Open folder", self._last())
         if chosen:
             self.open([Path(chosen)])
+
+    def ask_address(self, parent: QWidget) -> None:
+        """Let the user name a volume on a server."""
+        text, is_given = QInputDialog.getText(
+            parent,
+            "Open address",
+            "Address of an OME-Zarr, such as https://… or s3://…\n"
+            "Only what is looked at is fetched.",
+        )
+        if is_given and text.strip():
+            self.open([as_source(text)])
 
     def open_sample(self) -> None:
         """Open the volume that comes with the program."""
@@ -213,7 +225,7 @@ class VolumesController(QObject):
 
     def _last(self) -> str:
         recent = self._desk.user.recent
-        return str(Path(recent[0]).parent) if recent else ""
+        return str(folder_beside(Path(recent[0]))) if recent else ""
 
 
 def sample_path() -> Path | None:

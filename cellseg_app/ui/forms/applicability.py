@@ -131,6 +131,17 @@ def _statistic(now: Circumstances) -> str:
     return "" if now.settings.statistics.enabled else "Cells are not measured."
 
 
+def _ome_zarr_version(now: Circumstances) -> str:
+    return "" if now.settings.output.format == "zarr" else "Results are written as TIFF."
+
+
+def _probability_dtype(now: Circumstances) -> str:
+    output = now.settings.output
+    if not output.save_probability:
+        return "The semantic map is not saved."
+    return "" if output.format == "zarr" else "TIFF holds the map as float32."
+
+
 def _remove_large(now: Circumstances) -> str:
     return "No cells are told apart." if now.method == "none" else ""
 
@@ -163,6 +174,8 @@ _RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("statistics", "surface"): _statistic,
     ("statistics", "intensity"): _statistic,
     ("statistics", "uncertainty"): _statistic,
+    ("output", "ome_zarr_version"): _ome_zarr_version,
+    ("output", "probability_dtype"): _probability_dtype,
     **{
         ("instances", name): _option(name)
         for name in dict.fromkeys(n for options in METHOD_OPTIONS.values() for n in options)

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from cellseg_app.core.sources import shown
 from cellseg_app.state.session import ItemState, QueueItem
 from cellseg_app.ui.panels.empty_state import EmptyState, Panel
 from cellseg_app.ui.theme import Appearance, Colors
@@ -79,7 +80,7 @@ class QueueModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return item.path.name
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            return f"{item.path}\n{_STATES[item.state]}: {item.text}"
+            return f"{shown(item.path)}\n{_STATES[item.state]}: {item.text}"
         return item if role == _ITEM else None
 
 

@@ -12,7 +12,7 @@ import tifffile
 from defusedxml import ElementTree
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QToolButton
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QPushButton, QToolButton
 
 from cellseg_app.core.blocks import whole
 from cellseg_app.core.box import resolve_box
@@ -26,6 +26,7 @@ from cellseg_app.ui.cells import RangeFilter
 from cellseg_app.workers.jobs import Crash
 from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
 from tests.e2e.gui.conftest import Driver
+from tests.web_folder import served
 
 THRESHOLD = ("run", "threshold", "threshold")
 
@@ -247,6 +248,28 @@ def test_slices_and_ome_zarr_are_volumes_too(driver: Driver, cells: Cells, tmp_p
     assert layer.shape_zyx == cells.image.shape
     assert [level.shape_zyx for level in layer.coarser] == [(44, 30, 36)]
     assert layer.coarser[0].scale_zyx == (2.0, 2.0, 2.0)
+
+
+def test_a_volume_on_a_server_is_opened_and_looked_at(
+    driver: Driver, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("aiohttp")
+    window = driver.window
+    write_ome_zarr(tmp_path / "web" / "cells.zarr", cells.image)
+    with served(tmp_path / "web") as web:
+        for name in ("missing.zarr", "cells.zarr"):
+            answer = (f" {web.address}/{name} ", True)
+            monkeypatch.setattr(QInputDialog, "getText", lambda *_, a=answer: a)
+            driver.press("open_address")
+            driver.until(lambda n=name: any(i.path.name == n for i in window.desk.session.items))
+        driver.until(lambda: window.desk.session.items[0].state == "refused")
+        assert "no OME-Zarr at this address" in window.desk.session.items[0].text
+        window.desk.session.current = window.desk.session.items[1].path
+        driver.until(lambda: window.scene.reading is not None)
+        layer = window.viewer.layers[0]
+        np.testing.assert_array_equal(layer.data[whole(layer.shape_zyx)], cells.image)
+        assert len(layer.coarser) == 1
+        assert window.desk.user.recent[0] == f"{web.address}/cells.zarr"
 
 
 def test_a_file_that_is_no_volume_is_refused_with_a_remedy(driver: Driver, tmp_path: Path) -> None:

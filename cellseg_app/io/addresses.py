@@ -1,0 +1,133 @@
+"""Reading what lies at an address (https, s3 and what else fsspec knows) instead of on a disk.
+
+Nothing is ever fetched but what a user named.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from cellseg_app.core.errors import InputError
+
+_PACKAGES: Final = {
+    "http": "aiohttp",
+    "https": "aiohttp",
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+}
+# A server that hiccups must not cost a night's run.
+_PAUSES_S: Final = (0.5, 2.0, 8.0)
+# Somebody waits for this, and the address may be wrong.
+OPENING_PAUSES_S: Final = (0.3,)
+_T = TypeVar("_T")
+
+
+def storage_options(address: str) -> dict[str, Any]:
+    """What fsspec must be told to open an address: public buckets are read without an account."""
+    if not address.startswith("s3://"):
+        return {}
+    return {"anon": not _has_s3_account()}
+
+
+def read_bytes(address: str) -> bytes | None:
+    """Read a small file; None where there is none.
+
+    Raises
+    ------
+    InputError
+        The package for such addresses is missing, or the place does not answer.
+    """
+
+    def read() -> bytes | None:
+        file_system, path = _file_system(address)
+        try:
+            content: bytes = file_system.cat_file(path)
+        except FileNotFoundError:
+            return None
+        return content
+
+    return patiently(read, address, pauses_s=OPENING_PAUSES_S)
+
+
+def patiently(
+    read: Callable[[], _T], address: str, *, pauses_s: tuple[float, ...] = _PAUSES_S
+) -> _T:
+    """Call `read`, and again after each pause if the place does not answer.
+
+    Raises
+    ------
+    InputError
+        It does not answer to the last attempt either, or must not be read.
+    """
+    for pause in (*pauses_s, None):
+        try:
+            return read()
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            if pause is None or not _may_pass(error):
+                raise _unreachable(address, error) from error
+            time.sleep(pause)
+    raise AssertionError
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    import fsspec
+
+    scheme = address.partition(":")[0]
+    try:
+        if scheme in ("http", "https"):
+            # By name, so that frozen programs bring it.
+            import fsspec.implementations.http
+        found: tuple[Any, str] = fsspec.core.url_to_fs(address, **storage_options(address))
+    except ImportError as error:
+        package = _PACKAGES.get(scheme, "that fsspec names for it")
+        raise InputError(
+            f"Addresses that begin with {scheme}:// need the package {package}, which is not "
+            "installed here.",
+            'Install it with pip install "cellseg-app[remote]", or download the volume first.',
+            path=address,
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"Addresses that begin with {scheme}:// are not known.",
+            "Give one that begins with https:// or s3://, or a file.",
+            path=address,
+        ) from error
+    return found
+
+
+@lru_cache(maxsize=1)
+def _has_s3_account() -> bool:
+    try:
+        import botocore.session
+    except ImportError:
+        return True
+    return botocore.session.get_session().get_credentials() is not None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether asking again may help: no answer, or a server's own fault; not a refusal."""
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return status >= 500 or status == 429
+    return isinstance(error, (OSError, TimeoutError)) and not isinstance(error, PermissionError)
+
+
+def _unreachable(address: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    status = getattr(error, "status", None)
+    if status in (401, 403) or isinstance(error, PermissionError):
+        remedy = "It asks for an account; give it as the storage's own tools expect it."
+        return InputError(f"It may not be read ({reason}).", remedy, path=address)
+    return InputError(
+        f"It cannot be read ({reason}).",
+        "Check the address and the connection.",
+        path=address,
+    )
