@@ -18,6 +18,9 @@ say "Freezing CellSeg $version"
 PYTHONHASHSEED=1 "$build/bin/pyinstaller" --noconfirm --log-level WARN \
     --distpath dist --workpath build packaging/pyinstaller/cellseg.spec
 
+[ ! -e "$bundle/_internal/torch/lib/libtorch_cuda.so" ] ||
+    fail "This torch is for graphics cards, and too large; set CELLSEG_PIP as packaging/common.sh says."
+
 say "Licences and bill of materials"
 "$tools/bin/python" packaging/licences.py \
     --python "$build/bin/python" --version "$version" "$bundle"

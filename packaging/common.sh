@@ -12,8 +12,10 @@ fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 # venv_with EXTRA: path of a virtual environment with what pyproject.toml names, made if missing.
 # "installer" holds the program's requirements too; the program itself is taken from here.
+# CELLSEG_PIP installs instead of pip, such as "uv pip install --torch-backend cpu": the torch that
+# pip takes from PyPI for Linux is the one for graphics cards.
 venv_with() {
-    local extra="$1" key folder
+    local extra="$1" key folder pip
     key="$(cat pyproject.toml constraints.txt <(python3 -V) | sha256sum | cut -c1-12)"
     folder="$cache/$extra-$key"
     mkdir -p "$cache"
@@ -24,8 +26,10 @@ venv_with() {
     if [ ! -e "$folder/complete" ]; then
         rm -rf "$folder"
         python3 -m venv "$folder" >&2
-        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
-            -c constraints.txt -r <("$folder/bin/python" packaging/requirements.py "$extra") >&2
+        "$folder/bin/python" packaging/requirements.py "$extra" >"$folder/requirements.txt"
+        pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check)
+        if [ -n "${CELLSEG_PIP:-}" ]; then read -ra pip <<<"$CELLSEG_PIP --python $folder/bin/python"; fi
+        "${pip[@]}" -c constraints.txt -r "$folder/requirements.txt" >&2
         touch "$folder/complete"
     fi
     printf '%s' "$folder"

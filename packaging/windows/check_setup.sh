@@ -22,7 +22,7 @@ fail() { echo "FAILED $1"; exit 1; }
 is_there() { if [ -e "$1" ]; then ok "there: ${1#"$drive"/}"; else fail "missing: ${1#"$drive"/}"; fi; }
 # Uninstallers go on in a copy of themselves after they have returned.
 is_gone() {
-    for _ in $(seq 120); do [ -e "$1" ] || break; sleep 0.5; done
+    for _ in $(seq 360); do [ -e "$1" ] || break; sleep 0.5; done
     if [ ! -e "$1" ]; then ok "gone: ${1#"$drive"/}"; else fail "still there: ${1#"$drive"/}"; fi
 }
 # 64-bit programs are entered in the 64-bit part of the registry.
@@ -35,7 +35,7 @@ uninstall() { wine "$app/unins000.exe" /VERYSILENT /SUPPRESSMSGBOXES /NORESTART 
 launched="$drive/$(wine cmd /c 'echo %TEMP%' | tr -d '\r' | cut -c4- | tr '\\' /)/launched.log"
 rm -f "$launched"
 was_launched() {
-    for _ in $(seq 60); do grep -qsF "$1" "$launched" && return; sleep 0.25; done
+    for _ in $(seq 240); do grep -qsF "$1" "$launched" && return; sleep 0.5; done
     fail "never started: $1"
 }
 
