@@ -58,8 +58,10 @@ def main() -> None:
 def _measured(asked: argparse.Namespace) -> Iterator[Row]:
     edge = asked.edge
     if "windows" in asked.rows:
+        most = _task("peak", clock=asked.clock)
         for network in asked.networks:
-            yield from _window_rows(network, _task("windows", network, clock=asked.clock))
+            found = _task("windows", network, clock=asked.clock)
+            yield from _window_rows(network, found, most)
     if "cells" in asked.rows:
         found = _task("cells", edge, clock=asked.clock)
         yield {
@@ -71,13 +73,30 @@ def _measured(asked: argparse.Namespace) -> Iterator[Row]:
             "cells": f"{found['baseline_cells']}/{found['own_cells']}",
             "foreign": found["foreign"],
         }
-    dense = None
     if {"run", "sparse"} & set(asked.rows):
-        dense = _task("own_run", edge, clock=asked.clock)
-    if "run" in asked.rows and dense is not None:
-        baseline = _task("baseline_run", edge, clock=asked.clock)
+        with tempfile.TemporaryDirectory() as volumes:
+            yield from _run_rows(asked, volumes)
+    for size in asked.sizes if "sizes" in asked.rows else ():
+        with tempfile.TemporaryDirectory() as volumes:
+            _task("make_volumes", size, volumes, clock=asked.clock)
+            found = _task("own_run", volumes, clock=asked.clock)
         yield {
-            "what": f"whole run, default network, {edge}³",
+            "what": f"whole run {size}³",
+            "own_s": found["s"],
+            "own_mib": found["peak_mib"],
+            "us_per_voxel": 1e6 * found["s"] / size**3,
+            "foreign": found["foreign"],
+            "stages": json.dumps(found["stages"]),
+        }
+
+
+def _run_rows(asked: argparse.Namespace, volumes: str) -> Iterator[Row]:
+    _task("make_volumes", asked.edge, volumes, clock=asked.clock)
+    dense = _task("own_run", volumes, clock=asked.clock)
+    if "run" in asked.rows:
+        baseline = _task("baseline_run", volumes, clock=asked.clock)
+        yield {
+            "what": f"whole run, default network, {asked.edge}³",
             "baseline_s": baseline["s"],
             "own_s": dense["s"],
             "first_s": dense["first_s"],
@@ -88,30 +107,19 @@ def _measured(asked: argparse.Namespace) -> Iterator[Row]:
             "foreign": max(baseline["foreign"], dense["foreign"]),
             "stages": json.dumps(dense["stages"]),
         }
-    if "sparse" in asked.rows and dense is not None:
-        few = _task("sparse_run", edge, clock=asked.clock)
+    if "sparse" in asked.rows:
+        few = _task("sparse_run", volumes, clock=asked.clock)
         yield {
-            "what": f"2 % of the volume holds cells, {edge}³ (own dense run as baseline)",
+            "what": f"2 % of the volume holds cells, {asked.edge}³ (own dense run as baseline)",
             "baseline_s": dense["s"],
             "own_s": few["s"],
             "ratio": dense["s"] / few["s"],
             "foreign": few["foreign"],
             "stages": json.dumps(few["stages"]),
         }
-    if "sizes" in asked.rows:
-        for size in asked.sizes:
-            found = _task("own_run", size, clock=asked.clock)
-            yield {
-                "what": f"whole run {size}³",
-                "own_s": found["s"],
-                "own_mib": found["peak_mib"],
-                "us_per_voxel": 1e6 * found["s"] / size**3,
-                "foreign": found["foreign"],
-                "stages": json.dumps(found["stages"]),
-            }
 
 
-def _window_rows(network: str, found: Row) -> Iterator[Row]:
+def _window_rows(network: str, found: Row, most: Row) -> Iterator[Row]:
     for precision in ("float32", "bfloat16"):
         own = found[precision]
         yield {
@@ -122,6 +130,7 @@ def _window_rows(network: str, found: Row) -> Iterator[Row]:
             "dice": own["dice"],
             "max_difference": own["max_difference"],
             "gflop_per_s": found["gflop"] / own["s"],
+            "share_of_peak": found["gflop"] / own["s"] / most[precision],
             "foreign": found["foreign"],
         }
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 import torch
 from monai.inferers.utils import sliding_window_inference
 from torch.utils.flop_counter import FlopCounterMode
@@ -70,6 +71,23 @@ def windows(network: str) -> Result:
     return result
 
 
+def peak() -> Result:
+    """Most that this machine computes: a 1×1×1 convolution, by precision, in GFLOP per second."""
+    found: Result = {}
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        best = 0.0
+        for channels, edge in ((256, 32), (512, 24), (1024, 16)):
+            layer = torch.nn.Conv3d(channels, channels, 1).to(dtype)
+            layer = layer.to(memory_format=torch.channels_last_3d)
+            values = torch.rand(2, channels, edge, edge, edge).to(dtype)
+            values = values.to(memory_format=torch.channels_last_3d)
+            with torch.inference_mode():
+                seconds, _ = _median(lambda run=layer, on=values: run(on), repeats=9)
+                best = max(best, _gflop(layer, values) / seconds)
+        found[name] = best
+    return found
+
+
 def cells(edge: int) -> Result:
     """Watershed and the plugin's statistics on a realistic map, both ways."""
     truth = touching_ellipsoids((edge,) * 3, round(5000 * (edge / 256) ** 3), closeness=0.85)
@@ -96,14 +114,23 @@ def cells(edge: int) -> Result:
     }
 
 
-def baseline_run(edge: int, network: str = "SegResNet") -> Result:
-    """A whole run the baseline's way: network, map, watershed, statistics, files."""
+def make_volumes(edge: int, folder: str) -> Result:
+    """Write what the runs read, in a process that no peak of memory is taken from."""
     image, truth = crowded_volume(edge)
+    write_volume_tiff(Path(folder, "crowded.tif"), image, spacing_um_zyx=(1, 1, 1))
+    np.save(Path(folder, "map.npy"), peaked_map(truth))
+    del image, truth
+    write_volume_tiff(Path(folder, "sparse.tif"), sparse_volume(edge), spacing_um_zyx=(1, 1, 1))
+    return {}
+
+
+def baseline_run(volumes: str, network: str = "SegResNet") -> Result:
+    """A whole run the baseline's way: network, map, watershed, statistics, files."""
     module = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
     # Seeded weights find no cells, so what comes after the network works on a realistic map.
-    realistic = peaked_map(truth)
-    del truth
+    realistic = np.load(Path(volumes, "map.npy"))
     begin = _clock()
+    image = tifffile.imread(Path(volumes, "crowded.tif"))
     volume = torch.from_numpy(image.astype(np.float32))[None, None]
     with torch.inference_mode():
         sliding_window_inference(
@@ -121,17 +148,15 @@ def baseline_run(edge: int, network: str = "SegResNet") -> Result:
     return {"s": _clock() - begin, "network_s": network_s, "cells": len(rows)}
 
 
-def own_run(edge: int, *options: str, sparse: bool = False) -> Result:
+def own_run(volumes: str, *options: str, name: str = "crowded.tif") -> Result:
     """`cellseg run` on a file; the second run is the one that counts.
 
     The first one converts the network, once per machine, and is told too.
     """
     from cellseg_app.cli import main
 
-    image = sparse_volume(edge) if sparse else crowded_volume(edge)[0]
+    path = Path(volumes, name)
     with tempfile.TemporaryDirectory() as folder:
-        path = write_volume_tiff(Path(folder, "volume.tif"), image, spacing_um_zyx=(1, 1, 1))
-        del image
         seconds = []
         for attempt in ("first", "again"):
             out = Path(folder, attempt)
@@ -155,9 +180,9 @@ def own_run(edge: int, *options: str, sparse: bool = False) -> Result:
     }
 
 
-def sparse_run(edge: int, *options: str) -> Result:
+def sparse_run(volumes: str, *options: str) -> Result:
     """The same on a volume in which few windows hold cells."""
-    return own_run(edge, "--skip-empty", *options, sparse=True)
+    return own_run(volumes, "--skip-empty", *options, name="sparse.tif")
 
 
 def _median(work: Callable[[], Any], repeats: int = _REPEATS) -> tuple[float, Any]:
@@ -182,7 +207,8 @@ def _stretched(answer: torch.Tensor) -> torch.Tensor:
 
 
 TASKS: dict[str, Callable[..., Result]] = {
-    task.__name__: task for task in (windows, cells, baseline_run, own_run, sparse_run)
+    task.__name__: task
+    for task in (peak, windows, cells, make_volumes, baseline_run, own_run, sparse_run)
 }
 
 
