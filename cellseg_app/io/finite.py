@@ -33,6 +33,27 @@ class ValueScan:
     n_replaced: int
 
 
+class LookedAtArray:
+    """A floating-point volume whose NaN and infinite voxels read as the smallest of what was read.
+
+    Nothing but what is asked for is ever read, so the value differs from part to part.
+    """
+
+    def __init__(self, data: LazyArray) -> None:
+        self._data = data
+        self.shape: tuple[int, ...] = tuple(data.shape)
+        self.dtype: np.dtype[Any] = data.dtype
+        self.ndim = data.ndim
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        part = self._data[key]
+        good = np.isfinite(part)
+        if good.all():
+            return part
+        least = part.min(where=good, initial=np.inf)
+        return np.where(good, part, least if np.isfinite(least) else 0).astype(self.dtype)
+
+
 class FiniteArray:
     """A floating-point volume whose NaN and infinite voxels read as its smallest finite value.
 
@@ -67,6 +88,10 @@ class FiniteArray:
             part = np.array(part)
             part[bad] = self.scan().minimum
         return part
+
+    def for_looking(self) -> LookedAtArray:
+        """The volume for a viewer, which must not wait for a pass over all of it."""
+        return LookedAtArray(self._data)
 
     def scan(
         self, *, progress: ProgressSink | None = None, cancel: CancelToken | None = None

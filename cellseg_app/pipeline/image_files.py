@@ -133,8 +133,10 @@ def _read(data: LazyArray, slabs: list[slice]) -> Iterator[npt.NDArray[Any]]:
         yield data[(*leading, z, slice(0, height), slice(0, width))]
 
 
-def open_probability(path: Path) -> tuple[ClassStack, SpacingZYX | None]:
+def open_probability(path: Path, *, level: int = 0) -> tuple[ClassStack, SpacingZYX | None]:
     """Open a probability file of ours (or of another program) as (C, Z, Y, X) and its voxel size.
+
+    `level` is that of a pyramid; 0 is the finest.
 
     Raises
     ------
@@ -145,7 +147,8 @@ def open_probability(path: Path) -> tuple[ClassStack, SpacingZYX | None]:
     spacing = None
     one = read_stored(path).probability_one
     for channel in range(describe(path, allow_2d=True).n_channels):
-        volume = open_volume(path, DataSettings(channel=channel), allow_2d=True)
+        chosen = DataSettings(channel=channel, level=level)
+        volume = open_volume(path, chosen, allow_2d=True)
         classes.append(volume.data if one is None else _Scaled(volume.data, one))
         spacing = volume.spacing_um_zyx
     if classes[0].dtype.kind != "f":

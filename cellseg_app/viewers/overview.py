@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import Layer
-from cellseg_app.state.slicing import PLANES, SliceRequest, Span
+from cellseg_app.state.slicing import PLANES, SliceRequest
 from cellseg_app.viewers.shrinking import block_mean
 
 _SLAB_BYTES = 48 * 1024**2
@@ -21,6 +21,8 @@ _GLANCE_PLANES = 8
 _GLANCE_SIZE = 512
 # Voxels along a side of a block that its mean is taken of: more cost time and change little.
 _LOOKED_AT = 2
+# A level that is a little coarser than asked for along an axis will do.
+_NEARLY = 0.7
 _SAMPLE = 400_000
 _N_BINS = 256
 # Auto contrast: this part of the voxels, in percent, may be black, and white.
@@ -36,19 +38,20 @@ class Overview:
     data
         Axes Z, Y, X.
     step_zyx
-        Voxels of the layer to a voxel of `data`.
+        Voxels of the layer to a voxel of `data`; whole numbers, unless the layer has a pyramid of
+        other factors.
     """
 
     layer: Layer
     class_index: int
     data: npt.NDArray[Any]
-    step_zyx: ShapeZYX
+    step_zyx: SpacingZYX
 
     @property
     def badge(self) -> str:
         """What to tell the user about the resolution; empty at full resolution."""
         coarsest = max(self.step_zyx)
-        return "" if coarsest == 1 else f"shown at 1/{coarsest}"
+        return "" if coarsest == 1 else f"shown at 1/{coarsest:g}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +127,7 @@ def build_overview(
         None if `stale` turned true meanwhile.
     """
     base = layer
-    layer, step_zyx, own_step = *_level_for(layer, step_zyx), step_zyx
+    layer, step_zyx, own_step = _level_for(layer, step_zyx)
     shape = layer.shape_zyx
     if step_zyx == (1, 1, 1) and isinstance(layer.data, np.ndarray) and layer.data.ndim == 3:
         return Overview(base, class_index, layer.data, own_step)
@@ -146,14 +149,25 @@ def build_overview(
     return Overview(base, class_index, out, own_step)
 
 
-def _level_for(layer: Layer, step_zyx: ShapeZYX) -> tuple[Layer, ShapeZYX]:
-    """The coarsest level of a layer that a step can be made from, and the step from there."""
+def _level_for(layer: Layer, step_zyx: ShapeZYX) -> tuple[Layer, ShapeZYX, SpacingZYX]:
+    """The level of a layer that a step is made from, the step from there, and the whole step.
+
+    The coarsest level that gives the step exactly; of a pyramid with other factors the coarsest
+    that is as fine along every axis, and a step near the one asked for. The finest level of a
+    pyramid may be too large to be passed over.
+    """
+    near: tuple[Layer, ShapeZYX, SpacingZYX] | None = None
     for level in reversed(layer.coarser):
         factor = [a / b for a, b in zip(level.scale_zyx, layer.scale_zyx, strict=True)]
         rest = [s / f for s, f in zip(step_zyx, factor, strict=True)]
-        if all(r >= 1 and abs(r - round(r)) < 1e-6 for r in rest):
-            return level, (round(rest[0]), round(rest[1]), round(rest[2]))
-    return layer, step_zyx
+        whole = (round(rest[0]), round(rest[1]), round(rest[2]))
+        if all(r >= 1 and abs(r - n) < 1e-6 for r, n in zip(rest, whole, strict=True)):
+            return level, whole, step_zyx
+        if near is None and all(r > _NEARLY for r in rest):
+            z, y, x = (max(1, math.ceil(r - 1e-6)) for r in rest)
+            own = (z * factor[0], y * factor[1], x * factor[2])
+            near = level, (z, y, x), own
+    return near or (layer, step_zyx, step_zyx)
 
 
 def glance(layer: Layer, class_index: int) -> npt.NDArray[Any]:
@@ -211,29 +225,27 @@ def coarse_slice(
     axes, layer, shape = PLANES[request.plane], overview.layer, overview.data.shape
     step = overview.step_zyx
     rows, columns = (
-        Span(span.start // step[axis], min(shape[axis], -(-span.stop // step[axis])), step[axis])
+        (int(span.start // step[axis]), min(shape[axis], math.ceil(span.stop / step[axis])))
         for span, axis in ((request.rows, axes.vertical), (request.columns, axes.horizontal))
     )
-    first = min(request.planes[0] // step[axes.normal], shape[axes.normal] - 1)
-    last = max(first + 1, -(-request.planes[1] // step[axes.normal]))
+    first = min(int(request.planes[0] // step[axes.normal]), shape[axes.normal] - 1)
+    last = max(first + 1, math.ceil(request.planes[1] / step[axes.normal]))
     key = [slice(None)] * 3
     key[axes.normal] = slice(first, last)
-    key[axes.vertical] = slice(rows.start, rows.stop)
-    key[axes.horizontal] = slice(columns.start, columns.stop)
+    key[axes.vertical], key[axes.horizontal] = slice(*rows), slice(*columns)
     block = overview.data[tuple(key)]
     if not block.size:
         return None
     flat = block.max(axis=axes.normal)
     flat = flat.T if axes.vertical > axes.horizontal else flat
-    corner = [
-        (span.start * span.step + layer.origin_zyx[axis]) * layer.scale_zyx[axis]
+    (top, height), (left, width) = (
+        (
+            (span[0] * step[axis] + layer.origin_zyx[axis]) * layer.scale_zyx[axis],
+            (span[1] - span[0]) * step[axis] * layer.scale_zyx[axis],
+        )
         for span, axis in ((rows, axes.vertical), (columns, axes.horizontal))
-    ]
-    size = [
-        (span.stop - span.start) * span.step * layer.scale_zyx[axis]
-        for span, axis in ((rows, axes.vertical), (columns, axes.horizontal))
-    ]
-    return flat, (corner[0], corner[1], size[0], size[1])
+    )
+    return flat, (top, left, height, width)
 
 
 def _planes_at_once(plane_bytes: int, step: int) -> int:

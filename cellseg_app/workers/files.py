@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cellseg_app.core.errors import Cancelled, UserError
 from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.volume import LazyArray, Volume
+from cellseg_app.io.finite import FiniteArray
 from cellseg_app.io.open import VolumeInfo, describe, expand_inputs, open_volume
 from cellseg_app.workers.jobs import JobContext, Work
 
@@ -85,9 +86,15 @@ def reading(path: Path, settings: DataSettings) -> Work:
         info = describe(path, settings)
         if info.problem:
             return VolumeReading(path, info, None, None)
-        volume = open_volume(path, settings)
+        volume = _looked_at(path, settings)
         context.cancel.raise_if_cancelled()
-        coarser = tuple(coarser_levels(volume, settings, info.levels))
+        coarser = tuple(
+            coarser_levels(
+                volume.data,
+                range(settings.level + 1, info.levels),
+                lambda level: _looked_at(path, settings.model_copy(update={"level": level})).data,
+            )
+        )
         large = [v.data for v in coarser if min(v.data.shape[1:]) >= _THUMBNAIL_PIXELS]
         pictures = thumbnails(large[-1] if large else volume.data)
         return VolumeReading(path, info, volume, pictures, coarser)
@@ -95,18 +102,35 @@ def reading(path: Path, settings: DataSettings) -> Work:
     return work
 
 
-def coarser_levels(volume: Volume, settings: DataSettings, n_levels: int) -> list[CoarserLevel]:
-    """The levels of a pyramid below the one that is run, finest first."""
+def _looked_at(path: Path, settings: DataSettings) -> Volume:
+    volume = open_volume(path, settings)
+    if isinstance(volume.data, FiniteArray):
+        return replace(volume, data=volume.data.for_looking())
+    return volume
+
+
+def coarser_levels(
+    finest: LazyArray, levels: range, open_level: Callable[[int], LazyArray]
+) -> list[CoarserLevel]:
+    """The levels of a pyramid below the one that is shown, finest first.
+
+    Parameters
+    ----------
+    finest
+        What is shown, (…, Z, Y, X).
+    levels
+        Which levels to open.
+    open_level
+        Opens one of them.
+    """
     found: list[CoarserLevel] = []
-    assert volume.source is not None
-    for level in range(settings.level + 1, n_levels):
-        own = settings.model_copy(update={"level": level})
+    for level in levels:
         try:
-            data = open_volume(volume.source, own).data
+            data = open_level(level)
         except UserError:
             # The finest level shows everything, if slower.
             break
-        z, y, x = (_factor(n, m) for n, m in zip(volume.shape_zyx, data.shape, strict=True))
+        z, y, x = (_factor(n, m) for n, m in zip(finest.shape[-3:], data.shape[-3:], strict=True))
         found.append(CoarserLevel(data, (z, y, x)))
     return found
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from cellseg_app.core.errors import UserError
+from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
-from cellseg_app.io.open import open_volume
+from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.io.table import read_table
+from cellseg_app.workers.files import CoarserLevel, coarser_levels
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.live import TunableMap
 
@@ -30,6 +33,8 @@ class LoadedResult:
         One row per cell; None if nothing was measured.
     map
         The probability with what tuning needs; None where there is no probability.
+    coarser_labels, coarser_probability, coarser_image
+        The same at lower resolutions, finest first, where the files have them.
     """
 
     record_path: Path
@@ -39,6 +44,9 @@ class LoadedResult:
     table: pd.DataFrame | None
     spacing_um_zyx: SpacingZYX | None
     map: TunableMap | None
+    coarser_labels: tuple[CoarserLevel, ...] = ()
+    coarser_probability: tuple[CoarserLevel, ...] = ()
+    coarser_image: tuple[CoarserLevel, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -65,18 +73,64 @@ def load_result(record_path: Path) -> LoadedResult:
     record = read_record(record_path)
     folder, files = record_path.parent, record.files
     labels = probability = table = None
+    coarser_labels: list[CoarserLevel] = []
+    coarser_probability: list[CoarserLevel] = []
     spacing = record.input.spacing_um_zyx
     if files.labels and (folder / files.labels).exists():
         volume = open_volume(folder / files.labels, allow_2d=True)
         labels, spacing = volume.data, volume.spacing_um_zyx
+        coarser_labels = _coarser(
+            folder / files.labels,
+            labels,
+            lambda path, level: open_volume(path, DataSettings(level=level), allow_2d=True).data,
+        )
     if files.probability and (folder / files.probability).exists():
         probability, spacing = open_probability(folder / files.probability)
+        coarser_probability = _coarser(
+            folder / files.probability,
+            probability,
+            lambda path, level: open_probability(path, level=level)[0],
+        )
     if files.table and (folder / files.table).exists():
         table = read_table(folder / files.table)
     tunable = None
     if probability is not None:
         tunable = _tunable(record_path, record, probability, spacing)
-    return LoadedResult(record_path, record, labels, probability, table, spacing, tunable)
+    return LoadedResult(
+        record_path,
+        record,
+        labels,
+        probability,
+        table,
+        spacing,
+        tunable,
+        tuple(coarser_labels),
+        tuple(coarser_probability),
+        _coarser_image(record, tunable),
+    )
+
+
+def _coarser(
+    path: Path, finest: LazyArray, open_level: Callable[[Path, int], LazyArray]
+) -> list[CoarserLevel]:
+    levels = range(1, describe(path, allow_2d=True).levels)
+    return coarser_levels(finest, levels, lambda level: open_level(path, level))
+
+
+def _coarser_image(record: RunRecord, tunable: TunableMap | None) -> tuple[CoarserLevel, ...]:
+    source, settings = Path(record.input.path), record.settings.data
+    if tunable is None or tunable.image is None:
+        return ()
+    if tuple(tunable.image.shape) != record.input.shape_zyx:
+        # Seen on the lattice of the results, which the file's levels do not fit.
+        return ()
+    levels = range(settings.level + 1, describe(source, settings).levels)
+    found = coarser_levels(
+        tunable.image,
+        levels,
+        lambda level: open_volume(source, settings.model_copy(update={"level": level})).data,
+    )
+    return tuple(found)
 
 
 def _tunable(

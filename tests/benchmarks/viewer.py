@@ -1,10 +1,12 @@
 """How soon slices of a large volume appear, and how long the GUI thread ever stands still.
 
-    python tests/benchmarks/viewer.py [--zarr] [--cold] [--gl] [folder]
+    python tests/benchmarks/viewer.py [--format tif|zarr] [--results] [--cold] [--gl] [folder]
 
-It writes a TIFF of 2 GB (or an OME-Zarr of it) into the folder, opens it lazily, and drives the
-viewer with real key and wheel events. `--cold` drops the file from the disk cache first, which
-works on Linux. `--gl` also draws 3D: run it under a display, such as `xvfb-run`.
+It writes a volume of 2 GB into the folder, as TIFF or as OME-Zarr with a pyramid, opens it lazily,
+and drives the viewer with real key and wheel events. `--results` shows labels (4 GB of uint32) and
+a probability map (2 GB) of the same size over it, as a run writes them. `--write` only writes.
+`--cold` drops the files from the disk cache first, which works on Linux. `--gl` also draws 3D: run
+it under a display, such as `xvfb-run`.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
-import tifffile
 
 if "--gl" not in sys.argv:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -30,15 +32,20 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from cellseg_app.core.volume import Volume
-from cellseg_app.io.open import open_volume
+from cellseg_app.core.settings import DataSettings
+from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.open import describe, open_volume
+from cellseg_app.io.tiff_write import TiffSlabWriter
 from cellseg_app.state.display import Layer
+from cellseg_app.ui.controllers.scene import with_levels
 from cellseg_app.viewers.reader import Delivery
 from cellseg_app.viewers.viewer import Viewer
+from cellseg_app.workers.files import coarser_levels
 
 SHAPE = (470, 1504, 1504)
-CHUNKS = (64, 128, 128)
+SPACING = (2.0, 1.0, 1.0)
 N_STEPS = 25
+_SLAB = 32
 
 
 def planes() -> Iterator[np.ndarray]:
@@ -51,33 +58,40 @@ def planes() -> Iterator[np.ndarray]:
         yield noise[z % len(noise)] + blobs.astype(np.uint16)
 
 
-def write(folder: Path, *, as_zarr: bool) -> Path:
-    """The volume on disk; made once."""
-    path = folder / ("viewer.zarr" if as_zarr else "viewer.tif")
+def map_planes() -> Iterator[np.ndarray]:
+    """The probability of the blobs."""
+    y, x = (np.sin(np.arange(n) / 13) + 1 for n in SHAPE[1:])
+    for z in range(SHAPE[0]):
+        yield ((np.sin(z / 9) + 1) * np.outer(y, x) / 8).astype(np.float16)
+
+
+def label_planes() -> Iterator[np.ndarray]:
+    """One number for each blob: 200,000 of them."""
+    y, x = (np.arange(n) // 16 for n in SHAPE[1:])
+    inside = np.outer(np.arange(SHAPE[1]) % 16 > 3, np.arange(SHAPE[2]) % 16 > 3)
+    n_y, n_x = int(y[-1]) + 1, int(x[-1]) + 1
+    for z in range(SHAPE[0]):
+        ids = 1 + (z // 16 * n_y + y[:, None]) * n_x + x
+        yield (ids * (inside & (z % 16 > 3))).astype(np.uint32)
+
+
+def write(folder: Path, kind: str, form: str) -> Path:
+    """The volume on disk, or labels or probability of it; made once."""
+    path = folder / f"viewer-{kind}.{form}"
     if path.exists():
         return path
-    if as_zarr:
-        _write_zarr(path)
-    else:
-        with tifffile.TiffWriter(path, bigtiff=True) as tiff:
-            tiff.write(planes(), shape=SHAPE, dtype=np.uint16, metadata={"axes": "ZYX"})
+    made = {"image": planes, "labels": label_planes, "probability": map_planes}[kind]
+    dtype = {"image": np.uint16, "labels": np.uint32, "probability": np.float16}[kind]
+    options: dict[str, Any] = {"dtype": dtype, "spacing_um_zyx": SPACING, "kind": kind}
+    maker = OmeZarrSlabWriter if form == "zarr" else TiffSlabWriter
+    with maker(path, SHAPE, **options) as writer:
+        slab: list[np.ndarray] = []
+        for z, plane in enumerate(made()):
+            slab.append(plane)
+            if len(slab) == _SLAB or z == SHAPE[0] - 1:
+                writer.write(np.stack(slab))
+                slab = []
     return path
-
-
-def _write_zarr(path: Path) -> None:
-    from cellseg_app.io.zarr_arrays import create_array, write_group
-
-    scale = [{"type": "scale", "scale": [2.0, 1.0, 1.0]}]
-    axes = [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]
-    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
-    write_group(path, {"multiscales": [image]})
-    array = create_array(path / "0", SHAPE, chunks=CHUNKS, dtype=np.dtype(np.uint16), axes="zyx")
-    slab: list[np.ndarray] = []
-    for z, plane in enumerate(planes()):
-        slab.append(plane)
-        if len(slab) == CHUNKS[0] or z == SHAPE[0] - 1:
-            array[z + 1 - len(slab) : z + 1] = np.stack(slab)
-            slab = []
 
 
 def drop_from_disk_cache(path: Path) -> None:
@@ -124,8 +138,8 @@ class Watchdog:
 class Stopwatch:
     """From an event to the first picture of a pane, and to the one at full resolution."""
 
-    def __init__(self, viewer: Viewer, pane_key: str) -> None:
-        self._viewer, self._place = viewer, (pane_key, "image")
+    def __init__(self, viewer: Viewer, pane_key: str, layer_key: str) -> None:
+        self._viewer, self._place = viewer, (pane_key, layer_key)
         self._loop = QEventLoop()
         self._start = 0.0
         self.first_ms: list[float] = []
@@ -184,7 +198,8 @@ def line(name: str, values: list[float]) -> None:
 def measure_pane(viewer: Viewer, key: str, dog: Watchdog) -> None:
     pane = viewer.ortho.panes[key]  # type: ignore[index]
     rng = np.random.default_rng(1)
-    watch = Stopwatch(viewer, key)
+    # What is drawn last: labels over the image, where there are some.
+    watch = Stopwatch(viewer, key, viewer.layers[-1].key)
     axis = {"xy": 0, "xz": 1, "yz": 2}[key]
     with dog.watch():
         for _ in range(N_STEPS):
@@ -215,21 +230,33 @@ def measure_hurry(viewer: Viewer, dog: Watchdog) -> None:
     print(f"  60 slices a second: longest stall       {dog.text()}")
 
 
-def layer_of(volume: Volume) -> Layer:
-    return Layer("image", "Image", "image", volume.data, volume.spacing_um_zyx)
+def layer_of(path: Path, kind: str) -> Layer:
+    """A file as the window shows it, with the levels of its pyramid."""
+    volume = open_volume(path)
+    layer = Layer(kind, kind, kind, volume.data, volume.spacing_um_zyx)  # type: ignore[arg-type]
+    levels = range(1, describe(path).levels)
+    coarser = coarser_levels(
+        volume.data, levels, lambda level: open_volume(path, DataSettings(level=level)).data
+    )
+    return with_levels(layer, coarser)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path(tempfile.gettempdir()))
-    for flag in ("--zarr", "--cold", "--gl"):
+    parser.add_argument("--format", choices=("tif", "zarr"), default="tif")
+    for flag in ("--results", "--write", "--cold", "--gl"):
         parser.add_argument(flag, action="store_true")
     options = parser.parse_args()
-    path = write(options.folder, as_zarr=options.zarr)
+    kinds = ("image", "probability", "labels") if options.results else ("image",)
+    paths = [write(options.folder, kind, options.format) for kind in kinds]
+    if options.write:
+        return
     application = QApplication([])
     process = psutil.Process()
     if options.cold:
-        drop_from_disk_cache(path)
+        for path in paths:
+            drop_from_disk_cache(path)
     before = process.memory_info().rss
     viewer, dog = Viewer(), Watchdog()
     viewer.resize(1280, 800)
@@ -238,13 +265,16 @@ def main() -> None:
     with dog.watch():
         wait(5000)
     print(f"idle for comparison: longest stall        {dog.text()}")
-    volume = open_volume(path)
+    layers = [layer_of(path, kind) for path, kind in zip(paths, kinds, strict=True)]
+    print(f"levels: {[1 + len(layer.coarser) for layer in layers]}")
     with dog.watch():
         start = time.perf_counter()
-        watch = Stopwatch(viewer, "xy")
-        watch.time(lambda: viewer.set_layers([layer_of(volume)]))
+        watch = Stopwatch(viewer, "xy", layers[-1].key)
+        watch.time(lambda: viewer.set_layers(layers))
         watch.close()
-        print(f"{path.name}: open to XY slice {1000 * (time.perf_counter() - start):.0f} ms")
+        if options.results:
+            viewer.state.set_look("probability", visible=True)
+        print(f"{paths[0].name}: open to XY slice {1000 * (time.perf_counter() - start):.0f} ms")
         while not viewer.reader.overviews and time.perf_counter() - start < 120:
             wait(20)
         print(f"  overview after {time.perf_counter() - start:.1f} s")
@@ -253,6 +283,13 @@ def main() -> None:
     for key in ("xy", "xz", "yz"):
         measure_pane(viewer, key, dog)
     measure_hurry(viewer, dog)
+    if options.format == "zarr":
+        # Magnified until voxels are seen: the finest level.
+        viewer.ortho.linked.set_camera(viewer.ortho.linked.camera.zoomed(6))
+        wait(1000)
+        print("magnified six times:")
+        for key in ("xy", "xz", "yz"):
+            measure_pane(viewer, key, dog)
     rss = process.memory_info().rss
     print(f"  memory: {rss / 1e6:.0f} MB, of which viewer and volume {(rss - before) / 1e6:.0f} MB")
     viewer.shutdown()

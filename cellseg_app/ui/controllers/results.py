@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from cellseg_app.state.display import Layer
-from cellseg_app.ui.controllers.scene import SceneController
+from cellseg_app.ui.controllers.scene import SceneController, with_levels
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.kinds import ImageCells
@@ -154,9 +154,11 @@ def _tile(result: LoadedResult, *, with_image: bool) -> GridTile:
     layers = []
     image = None if result.map is None else result.map.image
     if with_image and image is not None:
-        layers.append(Layer(f"image {key}", name, "image", image, result.spacing_um_zyx))
+        layer = Layer(f"image {key}", name, "image", image, result.spacing_um_zyx)
+        layers.append(with_levels(layer, result.coarser_image))
     if result.labels is not None:
-        layers.append(Layer(f"labels {key}", name, "labels", result.labels, result.spacing_um_zyx))
+        layer = Layer(f"labels {key}", name, "labels", result.labels, result.spacing_um_zyx)
+        layers.append(with_levels(layer, result.coarser_labels))
     n = result.record.n_cells
     title = name if n is None else f"{name}: {n:,} cells, {result.record.network.name}"
     return GridTile(title, tuple(layers))

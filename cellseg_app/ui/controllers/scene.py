@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -12,7 +12,7 @@ from cellseg_app.core.blocks import Region, region_shape
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.state.display import Layer
 from cellseg_app.viewers.viewer import Viewer
-from cellseg_app.workers.files import VolumeReading
+from cellseg_app.workers.files import CoarserLevel, VolumeReading
 from cellseg_app.workers.live import LiveCells, PatchedLabels, TunableMap
 from cellseg_app.workers.preview import Preview
 from cellseg_app.workers.results import LoadedResult
@@ -79,10 +79,12 @@ class SceneController(QObject):
         self._drop("preview", "labels", "probability")
         if result.probability is not None:
             self._put("probability", "Probability", "probability", result.probability)
+            self._add_levels("probability", result.coarser_probability)
             self.viewer.state.class_index = result.foreground_class
         self._all_labels = result.labels
         if result.labels is not None:
             self._put("labels", "Cells", "labels", result.labels)
+            self._add_levels("labels", result.coarser_labels)
         self._show()
         self.map_changed.emit()
 
@@ -173,6 +175,9 @@ class SceneController(QObject):
         spacing = None if self.result is None else self.result.spacing_um_zyx
         self._layers[key] = Layer(key, title, kind, data, spacing)
 
+    def _add_levels(self, key: str, coarser: Sequence[CoarserLevel]) -> None:
+        self._layers[key] = with_levels(self._layers[key], coarser)
+
     def _on_class_changed(self, _index: int) -> None:
         if "probability" in self._layers:
             self.viewer.state.set_look("probability", visible=True)
@@ -188,11 +193,16 @@ class SceneController(QObject):
 
 def _image_layer(reading: VolumeReading, volume: Volume) -> Layer:
     own = Layer("image", volume.name, "image", volume.data, volume.spacing_um_zyx)
-    coarser = []
-    for level in reading.coarser:
-        z, y, x = (um * n for um, n in zip(own.scale_zyx, level.factor_zyx, strict=True))
-        coarser.append(Layer("image", volume.name, "image", level.data, (z, y, x)))
-    return replace(own, coarser=tuple(coarser))
+    return with_levels(own, reading.coarser)
+
+
+def with_levels(layer: Layer, coarser: Sequence[CoarserLevel]) -> Layer:
+    """A layer with its lower resolutions."""
+    levels = []
+    for level in coarser:
+        z, y, x = (um * n for um, n in zip(layer.scale_zyx, level.factor_zyx, strict=True))
+        levels.append(Layer(layer.key, layer.title, layer.kind, level.data, (z, y, x)))
+    return replace(layer, coarser=tuple(levels))
 
 
 def limited(region: Region, center: ShapeZYX, most_voxels: int) -> Region:

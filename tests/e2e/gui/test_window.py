@@ -21,6 +21,7 @@ from cellseg_app.io.run_record import read_record
 from cellseg_app.io.table import read_table
 from cellseg_app.io.tiff_write import write_volume_tiff
 from cellseg_app.io.zarr_arrays import create_array, write_group
+from cellseg_app.state.slicing import PLANES, level_for
 from cellseg_app.state.unfinished import read_batch, unfinished_path
 from cellseg_app.ui.cells import RangeFilter
 from cellseg_app.workers.jobs import Crash
@@ -439,6 +440,27 @@ def test_labels_are_exported_in_the_format_chosen(
     if "OME-TIFF" in kind:
         with tifffile.TiffFile(target) as tiff:
             assert tiff.is_ome
+
+
+def test_results_as_ome_zarr_are_paged_level_by_level(driver: Driver, volume_file: Path) -> None:
+    window = driver.window
+    driver.open_and_show(volume_file)
+    driver.set("run", "output", "format", value="zarr")
+    driver.run_and_show()
+    layers = {layer.key: layer for layer in window.viewer.layers}
+    for key in ("labels", "probability"):
+        layer = layers[key]
+        coarse = layer.coarser[0]
+        assert coarse.kind == layer.kind
+        assert coarse.scale_zyx == pytest.approx((2.0, 2.0, 2.0))
+    # 10 µm to a pixel: the finest level is not looked at.
+    axes = PLANES["xy"]
+    assert level_for(layers["labels"], axes, 10.0) is layers["labels"].coarser[-1]
+    labels = layers["labels"].data[whole(SHAPE)]
+    coarse = layers["labels"].coarser[0].data
+    np.testing.assert_array_equal(
+        coarse[tuple(slice(0, n) for n in coarse.shape)], labels[:, ::2, ::2]
+    )
 
 
 def test_points_of_the_cells_kept_are_exported_for_cellfinder(

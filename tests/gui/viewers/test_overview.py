@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,3 +136,42 @@ def test_a_glance_at_several_classes_takes_the_one_asked_for() -> None:
     classes = np.stack([np.full((9, 8, 7), n, np.float32) for n in range(3)])
     layer = Layer("p", "P", "probability", classes)
     assert np.unique(glance(layer, 2)).tolist() == [2.0]
+
+
+class Counted:
+    """An array that counts the voxels read of it."""
+
+    def __init__(self, data: npt.NDArray[Any]) -> None:
+        self._data = data
+        self.shape, self.dtype, self.ndim = data.shape, data.dtype, data.ndim
+        self.n_read = 0
+
+    def __getitem__(self, key: tuple[slice, ...]) -> npt.NDArray[Any]:
+        part = self._data[key]
+        self.n_read += part.size
+        return part
+
+
+@pytest.mark.parametrize("factor", [(3.0, 3.0, 3.0), (1.0, 2.5, 2.5), (2.0, 2.0, 2.0)])
+def test_no_level_is_read_whole_but_a_coarse_one(factor: tuple[float, float, float]) -> None:
+    shape = (60, 300, 300)
+    layers = []
+    scale = (1.0, 1.0, 1.0)
+    while True:
+        size = [max(1, int(n / s)) for n, s in zip(shape, scale, strict=True)]
+        index = np.indices(size).sum(0).astype(np.float32) * scale[2]
+        layers.append(Layer("image", "Image", "image", Counted(index), scale))
+        if max(size[1:]) < 20:
+            break
+        scale = (scale[0] * factor[0], scale[1] * factor[1], scale[2] * factor[2])
+    finest, *coarser = layers
+    layer = replace(finest, coarser=tuple(coarser))
+    step = choose_step(shape, 4, scale_zyx=layer.scale_zyx, n_bytes=200_000, max_size=2048)
+    made = build_overview(layer, 0, step_zyx=step, stale=lambda: False)
+    assert made is not None
+    assert made.data.nbytes <= 400_000
+    assert made.data.size >= 200_000 / 4 / 30
+    assert sum(level.data.n_read for level in layers) <= finest.data.shape[0] * 300 * 300 / 5
+    covered = [n * s for n, s in zip(made.data.shape, made.step_zyx, strict=True)]
+    for a, b, s in zip(covered, shape, made.step_zyx, strict=True):
+        assert abs(a - b) <= 2 * s
