@@ -116,7 +116,8 @@ def free_result_names(
             table=folder / f"{stem}.csv",
             record=folder / f"{stem}.json",
         )
-        if not any(path.name.casefold() in taken for path in names.all):
+        parquet = names.table.with_suffix(".parquet")
+        if not any(path.name.casefold() in taken for path in (*names.all, parquet)):
             return names
         pred_id += 1
 
@@ -133,7 +134,7 @@ def _names_in(folder: Path) -> set[str]:
 def remove_results(folder: Path, stem: str) -> None:
     """Delete the files of a run that did not come to its record, of every class."""
     ours = re.compile(
-        rf"({LABELS_PREFIX}_)?{re.escape(stem)}(_class\d+)?\.(tif|zarr|csv|json)", re.ASCII
+        rf"({LABELS_PREFIX}_)?{re.escape(stem)}(_class\d+)?\.(tif|zarr|csv|parquet|json)", re.ASCII
     )
     for path in folder.iterdir():
         if not ours.fullmatch(path.name):

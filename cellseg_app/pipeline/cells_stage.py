@@ -23,7 +23,7 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.finite import z_slabs
 from cellseg_app.io.naming import ResultNames
-from cellseg_app.io.table import write_table
+from cellseg_app.io.table import write_cells
 from cellseg_app.pipeline.choices import (
     CellDefaults,
     InstanceChoice,
@@ -219,7 +219,7 @@ def _one_class(
     table = _measured(scene, probability, cells, settings, report, place=place)
     table_path = None
     if names is not None and table is not None:
-        table_path = write_table(names.table, table.cells)
+        table_path = write_cells(names.table, table.cells)
     return FoundCells(
         class_index=index,
         threshold=result.threshold,

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from PySide6.QtCore import QObject, Signal
 
+from cellseg_app.viewers.colors import LabelValues
+
 
 @dataclass(frozen=True, slots=True)
 class RangeFilter:
@@ -82,6 +84,21 @@ class Cells(QObject):
         return self._table[self._kept]
 
     @property
+    def kept_rows(self) -> npt.NDArray[np.intp]:
+        """The places in the table of the rows that pass the filters."""
+        return np.flatnonzero(self._kept)
+
+    def kept_values(self, column: str) -> npt.NDArray[np.float64]:
+        """The numbers of a column in the rows that pass; the table itself is not copied."""
+        values = self._table[column].to_numpy(dtype=np.float64)
+        return values[self._kept] if self._filters else values
+
+    @property
+    def kept_labels(self) -> npt.NDArray[np.int64]:
+        """The label ids that pass."""
+        return self._table["label"].to_numpy(np.int64)[self._kept]
+
+    @property
     def chosen(self) -> int | None:
         """Label id of the chosen cell."""
         return self._chosen
@@ -89,7 +106,12 @@ class Cells(QObject):
     def set_table(self, table: pd.DataFrame | None, *, keep_filters: bool = False) -> None:
         """Take another table; filters on columns that it lacks are dropped."""
         empty = pd.DataFrame({"label": np.zeros(0, np.int64)})
-        self._table = empty if table is None else table.reset_index(drop=True)
+        table = empty if table is None else table
+        # Anew only where it must be: that copies the table.
+        is_counted = isinstance(table.index, pd.RangeIndex) and table.index.equals(
+            pd.RangeIndex(len(table))
+        )
+        self._table = table if is_counted else table.reset_index(drop=True)
         columns = set(numeric_columns(self._table))
         kept = [f for f in self._filters if f.column in columns] if keep_filters else []
         self._filters = tuple(kept)
@@ -117,20 +139,24 @@ class Cells(QObject):
             self._chosen = chosen
             self.chosen_changed.emit(chosen)
 
+    def rows_of(self, label: int) -> npt.NDArray[np.intp]:
+        """The places in the table of a label id: one, or none."""
+        return np.flatnonzero(self._table["label"].to_numpy() == label)
+
     def centroid_voxel(self, label: int) -> tuple[int, int, int] | None:
         """The voxel nearest to the middle of a cell."""
         names = [f"centroid_{axis}_voxel" for axis in "zyx"]
-        rows = self._table.index[self._table["label"] == label]
+        rows = self.rows_of(label)
         if len(rows) == 0 or not set(names) <= set(self._table.columns):
             return None
         middle = self._table.loc[rows[0], names].to_numpy(dtype=np.float64)
         z, y, x = (int(v) for v in np.rint(middle))
         return z, y, x
 
-    def values(self, column: str) -> dict[int, float]:
+    def values(self, column: str) -> LabelValues:
         """The values of a column by label id."""
         numbers = self._table[column].to_numpy(dtype=np.float64)
-        return dict(zip(self._table["label"].tolist(), numbers.tolist(), strict=True))
+        return LabelValues(self._table["label"].to_numpy(np.int64), numbers)
 
     def _refilter(self) -> None:
         kept = np.ones(len(self._table), dtype=bool)

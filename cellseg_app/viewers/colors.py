@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import cmap
 import numpy as np
@@ -124,13 +123,19 @@ class LabelColors:
         return colors
 
 
-def colors_by_value(values: Mapping[int, float], colormap: str) -> LabelColors:
+class LabelValues(NamedTuple):
+    """A number for each of some label ids; NaN for none."""
+
+    ids: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+
+
+def colors_by_value(of_labels: LabelValues, colormap: str) -> LabelColors:
     """Colours along a colormap, from the smallest value to the largest.
 
     Ids without a finite value are grey, so that cells left out of the table stay in sight.
     """
-    ids = np.fromiter(values.keys(), np.int64, len(values))
-    numeric = np.fromiter(values.values(), float, len(values))
+    ids, numeric = of_labels
     finite = np.isfinite(numeric)
     ids, numeric = ids[finite], numeric[finite]
     # One more than the largest id: every unknown id is looked up there.

@@ -58,6 +58,11 @@ class SliceReader(QObject):
         self._done.connect(self._on_done, Qt.ConnectionType.QueuedConnection)
         self._broken.connect(self._on_broken, Qt.ConnectionType.QueuedConnection)
 
+    @property
+    def n_asked(self) -> int:
+        """How often anything was asked for, or dropped, so far."""
+        return self._counter
+
     def submit(self, place: Place, request: SliceRequest, colors: LabelColors) -> None:
         """Ask for a picture; it comes by `arrived`."""
         generation = self._next(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from cellseg_app.core.blocks import Region, whole
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import DEFAULT_LOOKS, UNKNOWN_SPACING, Layer, Mode, ViewState
-from cellseg_app.viewers.colors import LabelColors, colors_by_value
+from cellseg_app.viewers.colors import LabelColors, LabelValues, colors_by_value
 from cellseg_app.viewers.grid_view import GridTile, GridView, tiles_of
 from cellseg_app.viewers.ortho.view import OrthoView
 from cellseg_app.viewers.overview import Overview, Statistics
@@ -120,9 +120,7 @@ class Viewer(QWidget):
         """Histogram and auto contrast of a layer, once they are known."""
         return self._statistics.get(key)
 
-    def set_label_colors(
-        self, values: Mapping[int, float] | None, colormap: str = "viridis"
-    ) -> None:
+    def set_label_colors(self, values: LabelValues | None, colormap: str = "viridis") -> None:
         """Colour labels by a value of each cell; None for distinct colours."""
         self._colors = LabelColors() if values is None else colors_by_value(values, colormap)
         self._color_labels()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,26 +17,27 @@ from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.methods_text import methods_paragraph
 from cellseg_app.io.points import points_from_table, write_points
 from cellseg_app.io.run_record import RunRecord, read_record
-from cellseg_app.io.table import write_table
+from cellseg_app.io.table import MOST_SHEET_ROWS, write_table_parts
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.runs import reporting
-
-_MOST_EXCEL_ROWS = 1_048_575
 
 
 class ChosenLabels:
     """Labels (Z, Y, X) of which only some ids are kept; the others read as background."""
 
-    def __init__(self, labels: LazyArray, kept: Collection[int]) -> None:
+    def __init__(self, labels: LazyArray, kept: npt.NDArray[np.int64]) -> None:
         self._labels = labels
-        self._kept = np.fromiter(sorted(kept), dtype=np.int64, count=len(kept))
+        # By id; every id beyond the last is left out.
+        self._kept = np.zeros((int(kept.max()) if kept.size else 0) + 2, np.bool_)
+        self._kept[kept] = True
         self.shape: tuple[int, ...] = tuple(labels.shape)
         self.dtype: np.dtype[Any] = labels.dtype
         self.ndim = 3
 
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
         block = self._labels[key]
-        return np.where(np.isin(block, self._kept), block, 0).astype(self.dtype)
+        is_kept = self._kept[np.minimum(block, len(self._kept) - 1)]
+        return np.where(is_kept, block, 0).astype(self.dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +70,16 @@ def exporting_image(export: ImageExport) -> Work:
     return work
 
 
-def exporting_table(path: Path, table: pd.DataFrame) -> Work:
-    """Work that writes a table as CSV, or as an Excel sheet by the suffix; gives its path."""
-    return lambda _context: write_any_table(path, table)
+def exporting_table(path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> Work:
+    """Work that writes rows of a table as CSV, or as an Excel sheet by the suffix.
+
+    It gives the path, or that of the first part.
+    """
+    return lambda _context: write_any_table(path, table[kept])
 
 
 def write_any_table(path: Path, table: pd.DataFrame) -> Path:
-    """Write a table as CSV or Excel.
+    """Write a table as CSV, in parts that a spreadsheet can open, or as Excel.
 
     Raises
     ------
@@ -86,10 +89,10 @@ def write_any_table(path: Path, table: pd.DataFrame) -> Path:
         The place cannot be written to.
     """
     if path.suffix.lower() != ".xlsx":
-        return write_table(path, table)
-    if len(table) > _MOST_EXCEL_ROWS:
+        return write_table_parts(path, table, most_rows=MOST_SHEET_ROWS)[0]
+    if len(table) > MOST_SHEET_ROWS:
         raise SettingsError(
-            f"The table has {len(table):,} rows; an Excel sheet holds {_MOST_EXCEL_ROWS:,}.",
+            f"The table has {len(table):,} rows; an Excel sheet holds {MOST_SHEET_ROWS:,}.",
             "Export it as CSV.",
         )
     with atomic_path(path) as temporary:
@@ -98,19 +101,24 @@ def write_any_table(path: Path, table: pd.DataFrame) -> Path:
 
 
 def exporting_points(
-    path: Path, table: pd.DataFrame, record: RunRecord | None, spacing_um_zyx: SpacingZYX | None
+    path: Path,
+    table: pd.DataFrame,
+    kept: npt.NDArray[np.bool_],
+    record: RunRecord | None,
+    spacing_um_zyx: SpacingZYX | None,
 ) -> Work:
-    """Work that writes the positions in a table, in the format of the suffix; gives its path.
+    """Work that writes the positions in rows of a table, in the format of the suffix.
 
-    Without a record (of a preview) the table's voxels are those of the volume.
+    Without a record (of a preview) the table's voxels are those of the volume. It gives the path.
     """
 
     def work(_context: JobContext) -> Path:
         from cellseg_app.pipeline.points import points_of_cells
 
+        rows = table[kept]
         if record is None:
-            return write_points(path, points_from_table(table, spacing_um_zyx=spacing_um_zyx))
-        return write_points(path, points_of_cells(table, record))
+            return write_points(path, points_from_table(rows, spacing_um_zyx=spacing_um_zyx))
+        return write_points(path, points_of_cells(rows, record))
 
     return work
 

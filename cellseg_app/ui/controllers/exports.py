@@ -104,7 +104,9 @@ class ExportController(QObject):
     def save(self, path: Path, work: Work) -> None:
         """Write a file off the GUI thread, and say so."""
         handle = self._desk.lanes.files.submit(f"Saving {path.name}", work)
-        self._desk.watch(handle, lambda _: self._say_saved(path))
+        self._desk.watch(
+            handle, lambda made: self._say_saved(made if isinstance(made, Path) else path)
+        )
 
     def _ask(self, kind: _Kind) -> None:
         path = self._ask_path(kind.title, kind.suffix, kind.filters)
@@ -129,12 +131,14 @@ class ExportController(QObject):
         self._desk.messages.tell(f"Saved {path}")
 
     def _table_work(self, path: Path) -> Work:
-        return exporting_table(path, self._desk.cells.kept_table)
+        return exporting_table(path, self._desk.cells.table, self._desk.cells.kept)
 
     def _points_work(self, path: Path) -> Work:
         result = self._scene.result if self._scene.preview is None else None
         record = None if result is None else result.record
-        return exporting_points(path, self._desk.cells.kept_table, record, self._spacing())
+        return exporting_points(
+            path, self._desk.cells.table, self._desk.cells.kept, record, self._spacing()
+        )
 
     def _labels(self) -> tuple[LazyArray | None, Any]:
         if self._tuned.live is not None:
@@ -152,7 +156,7 @@ class ExportController(QObject):
         assert labels is not None
         cells = self._desk.cells
         if not np.all(cells.kept):
-            labels = ChosenLabels(labels, cells.kept_table["label"].tolist())
+            labels = ChosenLabels(labels, cells.kept_labels)
         return exporting_image(ImageExport(path, labels, "labels", spacing))
 
     def _map_work(self, path: Path) -> Work:

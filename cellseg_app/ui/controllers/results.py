@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from cellseg_app.state.display import Layer
@@ -123,7 +122,7 @@ class ResultsController(QObject):
 
     def _show_kept(self) -> None:
         cells = self._desk.cells
-        kept = cells.kept_table["label"].to_numpy(np.int64) if cells.filters else None
+        kept = cells.kept_labels if cells.filters else None
         self._scene.viewer.show_only(kept)
 
     def _on_cell_clicked(self, label: int) -> None:

@@ -11,16 +11,27 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     Qt,
+    QThreadPool,
+    Signal,
+    Slot,
 )
 
 from cellseg_app.ui.cells import Cells
 
 _Index = QModelIndex | QPersistentModelIndex
+# Sorted within a few milliseconds.
+_SORTED_AT_ONCE: Final = 100_000
 _RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
 class CellTableModel(QAbstractTableModel):
-    """Shows the cells that pass the filters; a row is known by its label id."""
+    """Shows the cells that pass the filters; a row is known by its label id.
+
+    The order of all rows is kept, and filtered; many rows are put in order in a thread, and stay
+    as they are until then.
+    """
+
+    _ordered = Signal(int, object)
 
     def __init__(self, cells: Cells) -> None:
         super().__init__()
@@ -28,7 +39,10 @@ class CellTableModel(QAbstractTableModel):
         self._columns: list[str] = []
         self._values: list[npt.NDArray[Any]] = []
         self._order = np.zeros(0, dtype=np.intp)
+        self._all = np.zeros(0, dtype=np.intp)
         self._sorted_by: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder)
+        self._asked = 0
+        self._ordered.connect(self._on_ordered, Qt.ConnectionType.QueuedConnection)
         cells.table_changed.connect(self._on_table_changed)
         cells.filters_changed.connect(self._on_filters_changed)
         self._take_columns()
@@ -79,37 +93,63 @@ class CellTableModel(QAbstractTableModel):
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; cells of equal value stay in the order of their ids."""
         self._sorted_by = (column, order)
-        self.layoutAboutToBeChanged.emit()
-        self._reorder()
-        self.layoutChanged.emit()
+        self._order_all()
 
     def _on_table_changed(self) -> None:
         self.beginResetModel()
         self._take_columns()
         self.endResetModel()
+        self._order_all()
 
     def _on_filters_changed(self) -> None:
         self.beginResetModel()
-        self._reorder()
+        self._filter()
         self.endResetModel()
 
     def _take_columns(self) -> None:
         table = self._cells.table
         self._columns = [str(name) for name in table.columns]
         self._values = [table[name].to_numpy() for name in table.columns]
-        self._reorder()
+        self._all = np.arange(len(table))
+        self._filter()
 
-    def _reorder(self) -> None:
-        kept = np.flatnonzero(self._cells.kept)
+    def _filter(self) -> None:
+        kept = self._cells.kept
+        self._order = self._all if kept.all() else self._all[kept[self._all]]
+
+    def _order_all(self) -> None:
+        self._asked += 1
         column, order = self._sorted_by
-        if 0 <= column < len(self._values):
-            keys = self._values[column][kept]
-            if order == Qt.SortOrder.DescendingOrder:
-                # Reversed twice, so that equal values keep their order.
-                kept = kept[::-1][np.argsort(keys[::-1], kind="stable")[::-1]]
-            else:
-                kept = kept[np.argsort(keys, kind="stable")]
-        self._order = kept
+        if not 0 <= column < len(self._values):
+            return
+        keys, number = self._values[column], self._asked
+        if len(keys) <= _SORTED_AT_ONCE:
+            self._on_ordered(number, order_of(keys, order))
+            return
+
+        def work() -> None:
+            # NumPy lets go of the interpreter lock while it sorts.
+            self._ordered.emit(number, order_of(keys, order))
+
+        QThreadPool.globalInstance().start(work)
+
+    @Slot(int, object)
+    def _on_ordered(self, number: int, rows: npt.NDArray[np.intp]) -> None:
+        if number != self._asked or np.array_equal(rows, self._all):
+            return
+        self.layoutAboutToBeChanged.emit()
+        self._all = rows
+        self._filter()
+        self.layoutChanged.emit()
+
+
+def order_of(keys: npt.NDArray[Any], order: Qt.SortOrder) -> npt.NDArray[np.intp]:
+    """The places of sorted keys; equal ones keep their order, whichever way is asked for."""
+    if order == Qt.SortOrder.DescendingOrder:
+        # Reversed twice, so that equal values keep their order.
+        backwards = np.argsort(keys[::-1], kind="stable")[::-1]
+        return np.asarray(len(keys) - 1 - backwards, np.intp)
+    return np.asarray(np.argsort(keys, kind="stable"), np.intp)
 
 
 def _shown(value: object) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ from cellseg_app.ui.theme import Appearance
 
 Numbers = npt.NDArray[np.float64]
 _MAX_BINS = 60
-_MAX_POINTS = 20_000
+_MAX_POINTS = 12_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +48,10 @@ class Histogram(Plot):
         name = self.boxes[0].currentText()
         if not name:
             return
-        values = _finite(self._cells.kept_table[name])
+        values = _finite(self._cells.kept_values(name))
         if len(values) == 0:
             return
-        heights, edges = np.histogram(values, bins=_n_bins(values))
+        heights, edges = counted(values, _n_bins(values))
         colors = self._appearance.colors
         self.figure.addItem(
             pg.BarGraphItem(
@@ -90,10 +89,10 @@ class Scatter(Plot):
         across, up = (box.currentText() for box in self.boxes)
         if not across or not up:
             return
-        table = self._cells.kept_table
-        step = -(-len(table) // _MAX_POINTS) or 1
+        rows = self._cells.kept_rows
+        step = -(-len(rows) // _MAX_POINTS) or 1
         self.note.setText("" if step == 1 else f"every {step}th cell is drawn")
-        shown = table.iloc[::step]
+        shown = self._cells.table[[across, up, "label"]].iloc[rows[::step]]
         accent = pg.mkColor(self._appearance.colors.accent)
         accent.setAlpha(150)
         points = pg.ScatterPlotItem(
@@ -107,7 +106,9 @@ class Scatter(Plot):
         points.sigClicked.connect(self._on_q_clicked)
         self.figure.addItem(points)
         self.figure.addItem(self._mark)
-        self.box = add_rectangle(self.figure, *(_finite(shown[name]) for name in (across, up)))
+        self.box = add_rectangle(
+            self.figure, *(_finite(shown[name].to_numpy(float)) for name in (across, up))
+        )
         self.figure.setLabel("bottom", across)
         self.figure.setLabel("left", up)
         self.figure.autoRange()
@@ -124,8 +125,8 @@ class Scatter(Plot):
     def _on_chosen_changed(self, label: int | None) -> None:
         table = self._cells.table
         across, up = (box.currentText() for box in self.boxes)
-        row = table[table["label"] == label]
-        if label is None or row.empty or across not in table or up not in table:
+        row = table.iloc[:0] if label is None else table.iloc[self._cells.rows_of(label)]
+        if row.empty or across not in table or up not in table:
             self._mark.setData([])
             return
         pen = pg.mkPen(self._appearance.colors.text, width=2)
@@ -146,13 +147,15 @@ class DepthProfile(Plot):
     def draw(self) -> None:
         """Draw how many cells lie at each depth."""
         self.figure.clear()
-        table = self._cells.kept_table
+        table = self._cells.table
         name = "centroid_z_um" if "centroid_z_um" in table else "centroid_z_voxel"
-        if name not in table or table.empty:
+        if name not in table:
             return
         self._column = name
-        values = _finite(table[name])
-        heights, edges = np.histogram(values, bins=min(_MAX_BINS, _n_bins(values)))
+        values = _finite(self._cells.kept_values(name))
+        if len(values) == 0:
+            return
+        heights, edges = counted(values, min(_MAX_BINS, _n_bins(values)))
         colors = self._appearance.colors
         fill = pg.mkColor(colors.accent)
         fill.setAlpha(70)
@@ -198,7 +201,7 @@ class Comparison(Plot):
         if not images:
             return
         quartiles = np.array(
-            [np.quantile(_finite(i.table[name]), (0.25, 0.5, 0.75)) for i in images]
+            [np.quantile(_finite(i.table[name].to_numpy(float)), (0.25, 0.5, 0.75)) for i in images]
         )
         places = np.arange(len(images))
         colors = self._appearance.colors
@@ -229,10 +232,19 @@ class Comparison(Plot):
         return range_filters(self.figure, self.region, self.boxes[0].currentText())
 
 
-def _finite(values: pd.Series[Any]) -> Numbers:
-    numbers = values.to_numpy(dtype=np.float64)
-    finite: Numbers = numbers[np.isfinite(numbers)]
-    return finite
+def counted(values: Numbers, n_bins: int) -> tuple[npt.NDArray[np.intp], Numbers]:
+    """Counts and edges of bins of equal width, as `np.histogram`; a tenth of the time for many."""
+    low, high = float(values.min()), float(values.max())
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    bins = ((values - low) * (n_bins / (high - low))).astype(np.intp)
+    np.minimum(bins, n_bins - 1, out=bins)
+    return np.bincount(bins, minlength=n_bins), np.linspace(low, high, n_bins + 1)
+
+
+def _finite(values: Numbers) -> Numbers:
+    is_finite = np.isfinite(values)
+    return values if is_finite.all() else values[is_finite]
 
 
 def _n_bins(values: Numbers) -> int:

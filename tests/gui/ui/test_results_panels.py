@@ -89,6 +89,34 @@ def test_fifty_thousand_cells_without_delay(qtbot: QtBot) -> None:
         assert time.process_time() - begin < 0.4
 
 
+def test_a_million_cells_are_sorted_while_the_window_lives(qtbot: QtBot) -> None:
+    cells = Cells()
+    panel = TablePanel(cells, ())
+    qtbot.addWidget(panel)
+    panel.show()
+    table = many_cells(1_000_000)
+    column = list(table.columns).index("intensity_mean")
+    order = np.argsort(-table["intensity_mean"].to_numpy(), kind="stable")
+    for action in (
+        lambda: cells.set_table(table),
+        lambda: panel.view.sortByColumn(column, Qt.SortOrder.DescendingOrder),
+        lambda: cells.add_filter(RangeFilter("n_voxels", 100, 400)),
+    ):
+        begin = time.thread_time()
+        action()
+        # Work of the window's own thread; the sorting is done by another.
+        assert time.thread_time() - begin < 0.2
+    kept = order[cells.kept[order]]
+    model = panel.model
+    ids = table["label"].to_numpy()
+    qtbot.waitUntil(lambda: model.label_at(0) == ids[kept[0]], timeout=20_000)
+    assert [model.label_at(row) for row in (0, 1, 1000, len(kept) - 1)] == ids[
+        kept[[0, 1, 1000, -1]]
+    ].tolist()
+    cells.set_filters(())
+    assert model.label_at(5) == ids[order[5]]
+
+
 def test_choosing_an_unknown_or_background_label_chooses_none(cells: Cells) -> None:
     cells.choose(int(cells.table["label"].iloc[0]))
     cells.choose(0)

@@ -16,6 +16,7 @@ from cellseg_app.viewers.colors import (
     HIGHLIGHT_PIXEL,
     LABEL_COLORS,
     LabelColors,
+    LabelValues,
     colors_by_value,
     intensity_table,
 )
@@ -56,8 +57,13 @@ def test_a_label_has_the_same_color_in_every_run_and_neighbours_differ() -> None
     assert len(np.unique(run)) == len(LABEL_COLORS)
 
 
+def of(values: dict[int, float]) -> LabelValues:
+    """Values by label id."""
+    return LabelValues(np.array([*values], np.int64), np.array([*values.values()], np.float64))
+
+
 def test_colors_by_value_run_from_the_smallest_to_the_largest() -> None:
-    colors = colors_by_value({3: 10.0, 5: 20.0, 900: 15.0, 7: float("nan")}, "viridis")
+    colors = colors_by_value(of({3: 10.0, 5: 20.0, 900: 15.0, 7: float("nan")}), "viridis")
     pixels = colors.table[colors.index(np.array([0, 3, 5, 900, 7, 12_345], np.uint32))]
     ends = intensity_table("viridis", 1.0)
     assert pixels[0] == 0
@@ -69,7 +75,7 @@ def test_colors_by_value_run_from_the_smallest_to_the_largest() -> None:
 
 def test_cells_left_out_have_no_color() -> None:
     labels = np.array([0, 3, 4, 900, 70_000], np.uint32)
-    for colors in (LabelColors(), colors_by_value({3: 1.0, 4: 2.0, 900: 3.0}, "viridis")):
+    for colors in (LabelColors(), colors_by_value(of({3: 1.0, 4: 2.0, 900: 3.0}), "viridis")):
         only = colors.only(np.array([3, 900]))
         drawn = only.table[only.index(labels)] != 0
         assert drawn.tolist() == [False, True, False, True, False]
@@ -79,7 +85,7 @@ def test_cells_left_out_have_no_color() -> None:
 
 
 def test_colors_by_value_of_no_cells() -> None:
-    assert colors_by_value({}, "magma").index(np.array([0, 1])).tolist() == [0, 1]
+    assert colors_by_value(of({}), "magma").index(np.array([0, 1])).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("name", ["gray", "green", "magenta", "viridis"])

@@ -1,0 +1,173 @@
+"""How long table and plots of very many cells keep the window waiting.
+
+    python tests/benchmarks/table.py [--cells 1000000]
+
+Makes a table like that of a run, shows it in the real panels, and sorts, filters, plots, colours
+and chooses. For each: the time until it is seen, and the longest time between two turns of the
+event loop meanwhile. Then the table is written and read, as CSV and, with pyarrow, as Parquet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+import pandas as pd
+import psutil
+from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtWidgets import QApplication
+
+from cellseg_app.io.table import read_table, write_table
+from cellseg_app.ui.cells import Cells, RangeFilter
+from cellseg_app.ui.panels.table_panel import TablePanel
+from cellseg_app.ui.plots.plot_panel import PlotPanel
+from cellseg_app.ui.theme import Appearance
+from cellseg_app.viewers.colors import colors_by_value
+
+
+def many_cells(n: int) -> pd.DataFrame:
+    """A table of random cells with the columns of a run."""
+    rng = np.random.default_rng(0)
+    columns: dict[str, np.ndarray] = {
+        "label": np.arange(1, n + 1),
+        "n_voxels": rng.lognormal(6, 0.4, n).astype(np.int64),
+    }
+    columns["volume_um3"] = columns["n_voxels"] * 2.0
+    for unit in ("voxel", "um"):
+        columns |= {f"centroid_{axis}_{unit}": rng.uniform(0, 4000, n) for axis in "zyx"}
+    for axis in "zyx":
+        low = rng.integers(0, 4000, n)
+        columns |= {f"bbox_{axis}_min": low, f"bbox_{axis}_max": low + 12}
+    for name in (
+        "axis_major_um", "axis_middle_um", "axis_minor_um", "sphericity_axes", "surface_um2",
+        "sphericity_surface", "intensity_mean", "intensity_min", "intensity_max", "intensity_std",
+        "mean_probability", "uncertainty",
+    ):  # fmt: skip
+        columns[name] = rng.gamma(4, 2, n)
+    columns["touches_border"] = rng.random(n) < 0.05
+    return pd.DataFrame(columns)
+
+
+class Stalls:
+    """Longest time between two turns of the event loop while something is done."""
+
+    def __init__(self) -> None:
+        self._timer = QTimer(interval=1)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._on_turn)
+        self._last = self.longest_s = 0.0
+
+    def measure(self, name: str, act: Callable[[], object], seen: Callable[[], bool]) -> None:
+        """Do something, wait until it is seen and the window is quiet, and say how long it took."""
+        _rest(300)
+        self.longest_s, self._last = 0.0, time.perf_counter()
+        self._timer.start()
+        begin = time.perf_counter()
+        QTimer.singleShot(0, act)
+        _rest(5)
+        while not seen():
+            _rest(2)
+        took = time.perf_counter() - begin
+        _rest(300)
+        self._timer.stop()
+        print(f"{name:<44} {1000 * took:8.0f} ms, longest stall {1000 * self.longest_s:6.1f} ms")
+
+    def _on_turn(self) -> None:
+        now = time.perf_counter()
+        self.longest_s = max(self.longest_s, now - self._last)
+        self._last = now
+
+
+def _rest(milliseconds: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=1_000_000)
+    n = parser.parse_args().cells
+    application = QApplication([])
+    cells = Cells()
+    panel, plots = TablePanel(cells, ()), PlotPanel(cells, Appearance(application, "light"))
+    for widget in (panel, plots):
+        widget.resize(900, 300)
+        widget.show()
+    table = many_cells(n)
+    memory = psutil.Process().memory_info
+    before = memory().rss
+    stalls, model = Stalls(), panel.model
+    print(f"{n:,} cells, {len(table.columns)} columns")
+    stalls.measure("idle", lambda: None, lambda: True)
+    stalls.measure("show", lambda: cells.set_table(table), lambda: model.rowCount() == n)
+    column = list(table.columns).index("intensity_mean")
+
+    def first() -> float:
+        return float(table["intensity_mean"].iloc[model.label_at(0) - 1])
+
+    greatest = float(table["intensity_mean"].max())
+    stalls.measure(
+        "sort by a column",
+        lambda: panel.view.sortByColumn(column, Qt.SortOrder.DescendingOrder),
+        lambda: first() == greatest,
+    )
+    stalls.measure(
+        "filter",
+        lambda: cells.add_filter(RangeFilter("n_voxels", 300, 500)),
+        lambda: model.rowCount() < n,
+    )
+    stalls.measure(
+        "filter away again", lambda: cells.set_filters(()), lambda: model.rowCount() == n
+    )
+    for number, name in enumerate(("histogram", "scatter", "depth profile")):
+        plots.tabs.setCurrentIndex(3)
+        stalls.measure(name, lambda k=number: plots.tabs.setCurrentIndex(k), lambda: True)
+        stalls.measure(
+            f"{name}, filtered",
+            lambda: cells.add_filter(RangeFilter("n_voxels", 300, 500)),
+            lambda: model.rowCount() < n,
+        )
+        cells.set_filters(())
+    plots.tabs.setCurrentIndex(3)
+    stalls.measure("choose a cell", lambda: cells.choose(n // 2), lambda: cells.chosen == n // 2)
+    stalls.measure(
+        "colours by a column",
+        lambda: colors_by_value(cells.values("intensity_mean"), "viridis"),
+        lambda: True,
+    )
+    print(f"memory beyond the table itself: {(memory().rss - before) / 1e6:.0f} MB")
+    _files(table)
+
+
+def _files(table: pd.DataFrame) -> None:
+    suffixes = [".csv"]
+    try:
+        import pyarrow  # noqa: F401
+
+        suffixes.append(".parquet")
+    except ImportError:
+        pass
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in suffixes:
+            path = Path(folder) / f"cells{suffix}"
+            begin = time.perf_counter()
+            write_table(path, table)
+            written = time.perf_counter()
+            read_table(path)
+            read = time.perf_counter()
+            print(
+                f"{suffix}: written {written - begin:.1f} s, read {read - written:.1f} s, "
+                f"{path.stat().st_size / 1e6:.0f} MB"
+            )
+
+
+if __name__ == "__main__":
+    main()
