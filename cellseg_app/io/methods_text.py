@@ -161,6 +161,7 @@ def _instances_sentence(record: RunRecord) -> str:
         if isinstance(value, float)
         else f"{name.replace('_', ' ')} {value}"
         for name, value in record.used.instance_options.items()
+        if not name.endswith("_is_automatic")
     )
     border = (
         " Cells cut by the border of the volume were dropped."

@@ -61,11 +61,12 @@ class StoredProbability:
         used = None if self.record is None else self.record.used
         if used is None or used.instance_method in (None, "none"):
             return CellDefaults() if used is None else CellDefaults(used.threshold or 0.5)
-        return CellDefaults(
-            0.5 if used.threshold is None else used.threshold,
-            used.instance_method or "",
-            dict(used.instance_options),
-        )
+        options = dict(used.instance_options)
+        if options.pop("min_size_is_automatic", False):
+            # It was found from the cells above one threshold; above another there are others.
+            options.pop("min_size_voxels", None)
+        threshold = 0.5 if used.threshold is None else used.threshold
+        return CellDefaults(threshold, used.instance_method or "", options)
 
 
 def find_probability(record_or_probability: Path) -> StoredProbability:

@@ -264,6 +264,22 @@ def test_resegmenting_runs_no_network(
     )
 
 
+def test_resegmenting_finds_what_a_run_with_that_threshold_finds(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    image = cells.image.copy()
+    # Specks among the cells above a low threshold; above a high one, all that is left is small.
+    image[10::15, 16::16, 16::16] = 900
+    path = write_volume_tiff(tmp_path / "specks.tif", image, spacing_um_zyx=SPACING_UM)
+    base = ("-o", tmp_path / "o", "--instances", "cell-peaks")
+    low = cellseg("run", path, "--weights", network, "--threshold", 0.1, *base).record
+    high = cellseg("run", path, "--weights", network, "--threshold", 0.8, *base).record
+    again = cellseg("resegment", low, "--threshold", 0.8).record
+    smallest = [_record(r)["used"]["instance_options"]["min_size_voxels"] for r in (low, high)]
+    assert smallest[0] != smallest[1]
+    np.testing.assert_array_equal(_labels(again), _labels(high))
+
+
 def test_large_parts_are_cleared_before_cells_are_told_apart(
     cellseg: Command, network: Path, cells: Cells, tmp_path: Path
 ) -> None:

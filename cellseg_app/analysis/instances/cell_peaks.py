@@ -118,6 +118,7 @@ def segment(job: InstanceJob) -> InstanceResult:
         "seed_smoothing": smoothing,
         "seed_depth": depth,
         "min_size_voxels": min_size,
+        "min_size_is_automatic": options.min_size_voxels is None,
         "remove_border": options.remove_border,
         "landscape": "distance" if landscape.from_distance else "probability",
     }
