@@ -21,7 +21,7 @@ def crowded_volume(edge: int, *, seed: int = 0) -> tuple[Image, npt.NDArray[np.u
     brightness = rng.uniform(0.6, 1.4, int(truth.max()) + 1).astype(np.float32)
     brightness[0] = 0
     light = ndimage.gaussian_filter(brightness[truth], 0.8)
-    return _exposed(light, rng), truth
+    return exposed(light, rng), truth
 
 
 def sparse_volume(edge: int, *, window: int = 64, share: float = 0.02, seed: int = 0) -> Image:
@@ -34,12 +34,13 @@ def sparse_volume(edge: int, *, window: int = 64, share: float = 0.02, seed: int
         for y in range(0, edge, window)
         for x in range(0, edge, window)
     ]
-    background = _exposed(np.zeros(image.shape, np.float32), rng)
+    background = exposed(np.zeros(image.shape, np.float32), rng)
     for number in rng.permutation(len(boxes))[: max(1, round(share * len(boxes)))]:
         background[boxes[number]] = image[boxes[number]]
     return background
 
 
-def _exposed(light: npt.NDArray[np.float32], rng: np.random.Generator) -> Image:
+def exposed(light: npt.NDArray[np.float32], rng: np.random.Generator) -> Image:
+    """What a camera counts: background, light, noise."""
     noise = rng.normal(0, 40, light.shape).astype(np.float32)
     return np.clip(200 + 1500 * light + noise, 0, 65535).astype(np.uint16)

@@ -45,8 +45,18 @@ class BlockRunner(Protocol):
     What is sent to another process is pickled: `work` must take effect through files alone.
     """
 
-    def map(self, items: Sequence[Item], work: Callable[[Item], Result], /) -> Iterator[Result]:
-        """Yield `work(item)` in the order of `items`; only a bounded number at a time."""
+    def map(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Item], Result],
+        /,
+        *,
+        waiting: Callable[[], None] | None = None,
+    ) -> Iterator[Result]:
+        """Yield `work(item)` in the order of `items`; only a bounded number is under way.
+
+        `waiting` is called now and then while none is ready; what it raises ends the work.
+        """
         ...
 
 
@@ -56,7 +66,14 @@ class Threads:
 
     workers: int = 1
 
-    def map(self, items: Sequence[Item], work: Callable[[Item], Result], /) -> Iterator[Result]:
+    def map(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Item], Result],
+        /,
+        *,
+        waiting: Callable[[], None] | None = None,
+    ) -> Iterator[Result]:
         """Yield `work(item)` in order; at most `workers` + 1 results exist at a time."""
         if self.workers <= 1 or len(items) <= 1:
             yield from map(work, items)
@@ -135,7 +152,7 @@ class BlockPlan:
         steps = StageProgress(self.progress, stage, len(items), cancel=self.cancel)
         steps.check()
         runner = self.runner or Threads(self.workers)
-        for result in runner.map(items, work):
+        for result in runner.map(items, work, waiting=steps.check):
             steps.advance()
             yield result
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from cellseg_app.cli.arguments import (
     settings_from,
 )
 from cellseg_app.cli.terminal import Display, display_for
+from cellseg_app.cluster.connect import cluster_at
 from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.core.interrupt import cancel_on_interrupt
 from cellseg_app.core.results import RunFailure
@@ -30,6 +33,7 @@ from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.pipeline.batch import BatchEvent, run_batch
 from cellseg_app.pipeline.networks import network_for, network_of_record
 from cellseg_app.pipeline.recording import settings_to_repeat
+from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.resegment import find_probability, resegment
 from cellseg_app.pipeline.run_volume import RunRequest, prepare
@@ -45,6 +49,12 @@ def add_run_commands(commands: argparse._SubParsersAction[argparse.ArgumentParse
         "--from", dest="record", type=Path, help="run record (.json) of a run to repeat"
     )
     run.add_argument("--dry-run", action="store_true", help="only say what a run would need")
+    run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="share the work out over Dask: local:4, tcp://host:8786, slurm:options.yaml "
+        "(also pbs:, lsf:, sge:); input and output must be reachable by the same paths",
+    )
     run.add_argument("--json", action="store_true", help="progress and results as JSON lines")
     add_flags(run.add_argument_group("network"), NETWORK_FLAGS)
     add_flags(run.add_argument_group("cells"), CELL_FLAGS)
@@ -74,14 +84,16 @@ def _run(arguments: argparse.Namespace) -> int:
         loaded = _network(arguments, settings, record)
         if arguments.dry_run:
             return _estimate_only(sources, arguments.output, settings, loaded, report, display)
-        result = run_batch(
-            sources,
-            arguments.output,
-            settings,
-            loaded,
-            report=report,
-            on_event=lambda event: _show(event, display),
-        )
+        with _cluster(arguments.scheduler, report) as cluster:
+            result = run_batch(
+                sources,
+                arguments.output,
+                settings,
+                loaded,
+                report=report,
+                on_event=lambda event: _show(event, display),
+                cluster=cluster,
+            )
         paths = {kind: str(path) for kind, path in result.files.items()}
         done = len(result.records)
         display.event(
@@ -92,6 +104,15 @@ def _run(arguments: argparse.Namespace) -> int:
             files=paths,
         )
     return _exit_code(done, result.failures)
+
+
+@contextmanager
+def _cluster(scheduler: str | None, report: Reporting) -> Iterator[Cluster | None]:
+    if scheduler is None:
+        yield None
+        return
+    with cluster_at(scheduler, report.say) as cluster:
+        yield cluster
 
 
 def _exit_code(done: int, failures: tuple[RunFailure, ...]) -> int:

@@ -33,9 +33,17 @@ class UserError(Exception):
         self.path = path
         super().__init__(problem, remedy, path)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # For failures met in another process.
+        return _again, (type(self), self.problem, self.remedy, self.path)
+
     def __str__(self) -> str:
         sentence = self.problem if self.path is None else f"{shown(self.path)}: {self.problem}"
         return f"{sentence} {self.remedy}".strip()
+
+
+def _again(kind: type[UserError], problem: str, remedy: str, path: Path | str | None) -> UserError:
+    return kind(problem, remedy, path=path)
 
 
 class InputError(UserError):

@@ -41,6 +41,11 @@ class EngineOrigin:
     folder: Path
 
 
+def use_threads(n: int) -> None:
+    """Let networks of this process compute on so many threads, however many cores there are."""
+    torch.set_num_threads(max(1, n))
+
+
 def engine_origin() -> EngineOrigin:
     """Return which torch is loaded."""
     return EngineOrigin(str(torch.__version__), Path(torch.__file__).parent)

@@ -57,6 +57,10 @@ class EmptyWindows:
         """How many windows were told to be empty so far."""
         return self._count[0]
 
+    def count_skipped(self, n: int) -> None:
+        """Count windows that another process has told to be empty."""
+        self._count[0] += n
+
     def holds_nothing(self, window: npt.NDArray[Any]) -> bool:
         """Whether a raw window (Z, Y, X) needs no network."""
         seen = look_at(window)

@@ -66,6 +66,50 @@ class ProbeTiming:
 
 
 @dataclass(frozen=True)
+class SessionTerms:
+    """What was chosen for a volume; with it, another process computes the very same."""
+
+    lattice: NetworkLattice
+    scale: IntensityScale | None
+    grid: WindowGrid
+    placement: Placement
+    runtime: RuntimeName
+    precision: Precision
+    flip_averaging: bool
+    overlap: float
+    empty: EmptyWindows | None
+
+    def reopened(self, loaded: LoadedNetwork, volume: Volume) -> NetworkSession:
+        """The session in a process that has loaded the same weights and opened the same file."""
+        z, y, x = self.grid.window_zyx
+        forward = open_forward(
+            loaded,
+            self.runtime,
+            device=self.placement.device,
+            precision=self.precision,
+            window=(x, y, z) if loaded.card.input_axes == "XYZ" else (z, y, x),
+            at_once=self.placement.batch,
+        )
+        return NetworkSession(
+            loaded=loaded,
+            image=self.lattice.view(volume.data),
+            lattice=self.lattice,
+            scale=self.scale,
+            grid=self.grid,
+            placement=self.placement,
+            runtime=self.runtime,
+            precision=self.precision,
+            forward=forward,
+            flip_averaging=self.flip_averaging,
+            timing=ProbeTiming(0.0, 0),
+            volume_shape_zyx=volume.shape_zyx,
+            overlap=self.overlap,
+            empty=self.empty,
+            notes_at_start=(),
+        )
+
+
+@dataclass(frozen=True)
 class NetworkSession:
     """A loaded network ready to be led over one volume; see `open_session`.
 
@@ -101,6 +145,21 @@ class NetworkSession:
         return tuple(notes)
 
     @property
+    def terms(self) -> SessionTerms:
+        """For other processes."""
+        return SessionTerms(
+            lattice=self.lattice,
+            scale=self.scale,
+            grid=self.grid,
+            placement=self.placement,
+            runtime=self.runtime,
+            precision=self.precision,
+            flip_averaging=self.flip_averaging,
+            overlap=self.overlap,
+            empty=self.empty,
+        )
+
+    @property
     def card(self) -> ModelCard:
         """The network's model card."""
         return self.loaded.card
@@ -113,6 +172,15 @@ class NetworkSession:
     def windows_to_run(self, first_slab: int = 0) -> int:
         """How many windows are left when slabs before `first_slab` exist; all from 0 on."""
         return windows_to_run(self.grid, first_slab, self.needed)
+
+    def slab_of(self, plane: int) -> int:
+        """The slab in which a plane of the grid lies; the number of slabs behind the last one."""
+        ends = [end for _, end in slab_bounds(self.grid)]
+        return next((number for number, end in enumerate(ends) if end > plane), len(ends))
+
+    def windows_left(self, planes: int) -> int:
+        """How many windows are left when the first planes exist."""
+        return self.windows_to_run(self.slab_of(planes))
 
     def for_region(self, region: Region) -> NetworkSession:
         """The same network, scale and precision on a box of the network's lattice."""

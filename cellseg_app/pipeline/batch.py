@@ -24,6 +24,7 @@ from cellseg_app.io.naming import free_path
 from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.io.space import require_writable
 from cellseg_app.io.table import write_errors, write_objects_all, write_summary
+from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.run_volume import RunRequest, identity_of_run, run_volume
 from cellseg_app.pipeline.workspace import (
@@ -78,11 +79,12 @@ def run_batch(
     report: Reporting,
     on_event: Callable[[BatchEvent], None] | None = None,
     voxel_sizes_um_zyx: Mapping[Path, SpacingZYX] | None = None,
+    cluster: Cluster | None = None,
 ) -> BatchResult:
     """Run volumes one after the other and write the tables of the batch.
 
     A volume of `voxel_sizes_um_zyx` is run with that voxel size instead of the file's or the
-    settings'.
+    settings'. With a cluster, its processes compute the blocks of each volume.
 
     Beside each volume's own files: `objects_all.csv` (every cell of every volume), `summary.csv`
     (one row per volume), `errors.csv` (only if a volume failed) and the log;
@@ -114,7 +116,7 @@ def run_batch(
             tell(BatchEvent(*place, "started"))
             own = settings.with_voxel_size(own_sizes[source]) if source in own_sizes else settings
             request = RunRequest(source, output_folder, own, ledger.started, number)
-            outcome = _attempt(request, loaded, report)
+            outcome = _attempt(request, loaded, report, cluster)
             if isinstance(outcome, RunFailure):
                 failures.append(outcome)
                 tell(BatchEvent(*place, "failed", failure=outcome))
@@ -128,11 +130,11 @@ def run_batch(
 
 
 def _attempt(
-    request: RunRequest, loaded: LoadedNetwork, report: Reporting
+    request: RunRequest, loaded: LoadedNetwork, report: Reporting, cluster: Cluster | None
 ) -> RunResult | RunFailure:
     own = Reporting(report.progress, report.cancel, report.notify, report.considerate)
     try:
-        return run_volume(request, loaded, own)
+        return run_volume(request, loaded, own, cluster)
     except Cancelled:
         raise
     except UserError as error:

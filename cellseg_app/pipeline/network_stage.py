@@ -7,7 +7,7 @@ the same, and every block can go on where it was interrupted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.volume import LazyArray
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.window_blocks import network_blocks
-from cellseg_app.inference.windows import slab_bounds
 from cellseg_app.io.bands import BandedArray
 from cellseg_app.io.chunked import CHUNK_ZYX, ChunkedArray, chunk_maxima
 from cellseg_app.pipeline.reporting import Reporting
@@ -27,6 +26,11 @@ from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, BlockProgress, Work
 
 # What stitching one layer of windows may take; blocks are narrower where it would take more.
 _LAYER_BYTES: Final = 256 * 1024**2
+# Enough blocks that workers end together; not so few windows that most are shared by two blocks.
+_BLOCKS_PER_WORKER: Final = 4
+_FEWEST_WINDOWS: Final = 512
+
+RunBlocks = Callable[[Sequence[Region], StageProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +55,20 @@ class NetworkPlan:
         return self.windows_left < self.n_windows
 
 
-def plan_network(
-    session: NetworkSession, workspace: Workspace, *, most_windows: int | None = None
-) -> NetworkPlan:
+def plan_network(session: NetworkSession, workspace: Workspace, *, workers: int = 0) -> NetworkPlan:
     """Cut the volume, or find how an interrupted run has cut it.
 
     Parameters
     ----------
     session, workspace
         Network and volume, and where its output goes.
-    most_windows
-        For many workers: blocks are cut so that none has more windows than this.
+    workers
+        How many other processes share the work; blocks are cut so that there are some for each.
     """
     blocks = _remembered_blocks(workspace)
     if not blocks:
         voxels = session.card.classes * math.prod(session.lattice.shape_zyx)
-        if most_windows is None and (workspace.slabs_done or voxels <= MOST_FLAT_VOXELS):
+        if not workers and (workspace.slabs_done or voxels <= MOST_FLAT_VOXELS):
             left = session.windows_to_run(workspace.slabs_done)
             return NetworkPlan((), left, session.windows_to_run())
         blocks = network_blocks(
@@ -74,14 +76,20 @@ def plan_network(
             CHUNK_ZYX,
             classes=session.card.classes,
             layer_bytes=_LAYER_BYTES,
-            most_windows=most_windows,
+            most_windows=_windows_per_block(session, workers),
         )
     parts = [session.for_block(core) for core in blocks]
     left = sum(
-        _windows_left(part, workspace.block_progress(number).planes)
+        part.windows_left(workspace.block_progress(number).planes)
         for number, part in enumerate(parts)
     )
     return NetworkPlan(tuple(blocks), left, sum(part.windows_to_run() for part in parts))
+
+
+def _windows_per_block(session: NetworkSession, workers: int) -> int | None:
+    if not workers:
+        return None
+    return max(_FEWEST_WINDOWS, session.grid.n_windows // (_BLOCKS_PER_WORKER * workers))
 
 
 def run_network(
@@ -89,10 +97,20 @@ def run_network(
     workspace: Workspace,
     report: Reporting,
     plan: NetworkPlan | None = None,
+    run_blocks: RunBlocks | None = None,
 ) -> LazyArray:
     """Return the probability (C, Z, Y, X), float16, on the network's lattice, lying on disk.
 
     Slabs and blocks that an interrupted run has finished are kept.
+
+    Parameters
+    ----------
+    session, workspace, report
+        Network and volume, where the output goes, who is told.
+    plan
+        See `plan_network`.
+    run_blocks
+        Fills the blocks of the plan elsewhere, given the stage to report to.
 
     Raises
     ------
@@ -109,9 +127,12 @@ def run_network(
     )
     if not plan.blocks:
         return _run_flat(session, workspace, stage)
-    remember_blocks(workspace, plan.blocks)
+    _remember_blocks(workspace, plan.blocks)
     classes, shape = session.card.classes, session.lattice.shape_zyx
     probability = workspace.chunked_probability(classes, shape)
+    if run_blocks is not None:
+        run_blocks(plan.blocks, stage)
+        return workspace.bounded_probability(classes, shape, plan.blocks)
     for number, core in enumerate(plan.blocks):
         run_block(session, core, number, workspace=workspace, probability=probability, stage=stage)
     return workspace.bounded_probability(classes, shape, plan.blocks)
@@ -166,7 +187,7 @@ def _chunk_rows(
     """The planes of a block from `done` on, as deep as a chunk at a time."""
     depth, step = part.grid.shape_zyx[0], CHUNK_ZYX[0]
     pending: list[npt.NDArray[Any]] = []
-    first = first_slab_from(part, done)
+    first = part.slab_of(done)
     for slab in part.slabs(stage, first_slab=first, spill_folder=workspace.folder):
         pending.append(slab.probability[:, max(0, done - slab.begin) :])
         planes = sum(one.shape[1] for one in pending)
@@ -178,17 +199,7 @@ def _chunk_rows(
             pending = [joined[:, whole:]]
 
 
-def first_slab_from(part: NetworkSession, plane: int) -> int:
-    """The slab in which a plane of a block lies; the number of slabs if it lies behind all."""
-    ends = [end for _, end in slab_bounds(part.grid)]
-    return next((number for number, end in enumerate(ends) if end > plane), len(ends))
-
-
-def _windows_left(part: NetworkSession, planes: int) -> int:
-    return part.windows_to_run(first_slab_from(part, planes))
-
-
-def remember_blocks(workspace: Workspace, blocks: Sequence[Region]) -> None:
+def _remember_blocks(workspace: Workspace, blocks: Sequence[Region]) -> None:
     """Keep how the volume is cut, for a run that takes this one up on another machine."""
     if not workspace.remembered("blocks"):
         workspace.remember(blocks=[[[s.start, s.stop] for s in core] for core in blocks])

@@ -43,19 +43,32 @@ def network_of_record(record: RunRecord) -> LoadedNetwork:
     WeightsError
         No weights here have the hash that the record names.
     """
-    wanted = record.network.weights_sha256
+    return network_with_hash(
+        record.network.weights_sha256,
+        Path(record.network.weights),
+        record.settings.network.input_size,
+    )
+
+
+def network_with_hash(wanted: str, path: Path, input_size: int | None) -> LoadedNetwork:
+    """Load the very weights of a SHA-256: at `path`, or wherever they lie on this machine.
+
+    Raises
+    ------
+    WeightsError
+        No weights here have this hash.
+    """
     candidates = [entry.card_path for entry in list_weights() if _has_hash(entry.card, wanted)]
-    candidates.append(Path(record.network.weights))
-    for path in candidates:
-        if path is None or not path.is_file():
+    for candidate in (path, *candidates):
+        if candidate is None or not candidate.is_file():
             continue
-        loaded = load_network(path, input_size=record.settings.network.input_size)
+        loaded = load_network(candidate, input_size=input_size)
         if loaded.sha256 == wanted:
             return loaded
     raise WeightsError(
         f"The weights of this run (SHA-256 {wanted[:12]}…) are not on this machine.",
         "Import them with `cellseg weights import FILE`, then run the record again.",
-        path=record.network.weights,
+        path=path,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,14 +22,21 @@ from cellseg_app.io.hashing import file_sha256
 from cellseg_app.io.naming import ResultNames, free_result_names, remove_results
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
+from cellseg_app.io.shared import SharedArray
 from cellseg_app.io.space import require_free_space, require_writable
 from cellseg_app.pipeline.cells_stage import FoundCells, find_cells, isotropic_shape, scene_of
 from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.estimate import Estimate, estimate_run
 from cellseg_app.pipeline.image_files import open_probability, write_image
-from cellseg_app.pipeline.network_stage import NetworkPlan, plan_network, run_network
+from cellseg_app.pipeline.network_stage import (
+    NetworkPlan,
+    RunBlocks,
+    plan_network,
+    run_network,
+)
 from cellseg_app.pipeline.recording import Finished, choices_of, complete_record, network_of
 from cellseg_app.pipeline.regions import RunRegion, find_region
+from cellseg_app.pipeline.remote_blocks import Cluster, run_remotely
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.workspace import Workspace, fingerprint, input_identity
 
@@ -97,10 +105,12 @@ def prepare(
     report: Reporting,
     *,
     workspace: Workspace | None = None,
+    cluster: Cluster | None = None,
 ) -> Prepared:
     """Open the volume, set the network up for it, and estimate the run.
 
-    With a workspace, what is left of an interrupted run is estimated.
+    With a workspace, what is left of an interrupted run is estimated; with a cluster, the volume
+    is prepared to be shared with it.
 
     Raises
     ------
@@ -110,6 +120,8 @@ def prepare(
     settings = request.settings
     volume = open_volume(request.source, settings.data)
     volume = check_values(volume, progress=report.progress, cancel=report.cancel)
+    if cluster is not None:
+        volume = replace(volume, data=SharedArray(request.source, settings.data, volume.data))
     shape, spacing = volume.shape_zyx, volume.spacing_um_zyx
     if settings.size.isotropic:
         if spacing is None:
@@ -124,17 +136,23 @@ def prepare(
     if region is not None:
         lattice_shape = session.lattice.shape_zyx
         session = replace(session, needed=lambda part: region.concerns(part, lattice_shape))
-    plan = None if workspace is None else plan_network(session, workspace)
+    workers = 0 if cluster is None else cluster.n_workers
+    plan = None if workspace is None else plan_network(session, workspace, workers=workers)
     windows = session.windows_to_run() if plan is None else plan.windows_left
     estimate = estimate_run(session, shape, settings.output, windows=windows)
     return Prepared(volume, session, shape, spacing, estimate, region, plan)
 
 
-def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) -> RunResult:
+def run_volume(
+    request: RunRequest,
+    loaded: LoadedNetwork,
+    report: Reporting,
+    cluster: Cluster | None = None,
+) -> RunResult:
     """Run one volume and write all its results.
 
     A run of the same input, settings and weights that was interrupted is taken up where it
-    stopped.
+    stopped. With a cluster, its processes compute the blocks, and the results are the same.
 
     Raises
     ------
@@ -146,7 +164,7 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
     workspace = open_workspace(request, loaded)
     with report.stage("preparing"):
         taken_up = replace(request, settings=_as_begun(request.settings, workspace))
-        ready = prepare(taken_up, loaded, report, workspace=workspace)
+        ready = prepare(taken_up, loaded, report, workspace=workspace, cluster=cluster)
         session = ready.session
         workspace.remember(runtime=session.runtime, precision=session.precision)
     _announce(ready, report)
@@ -154,10 +172,13 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
     with ThreadPoolExecutor(1, "input-hash") as background:
         input_hash = background.submit(file_sha256, request.source, cancel=report.cancel)
         with report.stage("network"):
-            probability = run_network(ready.session, workspace, report, ready.network_plan)
+            run_blocks = _elsewhere(taken_up, ready, workspace, cluster)
+            probability = run_network(
+                ready.session, workspace, report, ready.network_plan, run_blocks
+            )
         names = _names(request, ready, workspace)
         try:
-            path, cells = _results(request, ready, names, probability, workspace, report)
+            path, cells = _results(request, ready, names, probability, workspace, report, cluster)
         except BaseException:
             remove_results(request.output_folder, names.stem)
             raise
@@ -165,6 +186,21 @@ def run_volume(request: RunRequest, loaded: LoadedNetwork, report: Reporting) ->
     record = _write_record(request, ready, finished, input_hash)
     workspace.remove()
     return _result(record, finished)
+
+
+def _elsewhere(
+    request: RunRequest, ready: Prepared, workspace: Workspace, cluster: Cluster | None
+) -> RunBlocks | None:
+    if cluster is None:
+        return None
+    return partial(
+        run_remotely,
+        ready.session,
+        source=request.source,
+        settings=request.settings,
+        workspace=workspace,
+        cluster=cluster,
+    )
 
 
 def _as_begun(settings: RunSettings, workspace: Workspace) -> RunSettings:
@@ -201,6 +237,7 @@ def _results(
     probability: LazyArray,
     workspace: Workspace,
     report: Reporting,
+    cluster: Cluster | None,
 ) -> tuple[Path | None, list[FoundCells]]:
     with report.stage("saving probability"):
         path = _save_probability(request, ready, names, probability, report)
@@ -225,6 +262,7 @@ def _results(
             workspace=workspace,
             probability_path=path,
             report=report,
+            runner=cluster,
         )
     return path, cells
 

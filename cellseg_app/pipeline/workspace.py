@@ -111,6 +111,13 @@ class Workspace:
         self.folder = output_folder / FOLDER_NAME / f"{name[:60]}-{key}"
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    @classmethod
+    def at(cls, folder: Path) -> Workspace:
+        """The workspace in a folder that another process has made."""
+        found = cls.__new__(cls)
+        found.folder = folder
+        return found
+
     @property
     def slabs_done(self) -> int:
         """How many slabs of the probability an earlier run has finished."""

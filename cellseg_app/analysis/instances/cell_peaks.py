@@ -32,7 +32,8 @@ _DEPTH_OF_MAP = 0.25
 _DEPTH_OF_DISTANCE = 0.075
 _SMALLEST_SHARE = 1 / 40
 _SMALLEST = 8
-# Their halo is wide; smaller blocks would compute most distances several times.
+# Their halo is wide; smaller blocks would compute most distances several times. Of large volumes
+# it is the memory that counts.
 _BLOCK_FOR_DISTANCES = (256, 256, 256)
 
 

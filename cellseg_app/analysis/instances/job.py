@@ -55,8 +55,8 @@ class InstanceJob:
     pieces_out: WritableArray | None = None
 
     def with_own_block(self, block_zyx: ShapeZYX) -> InstanceJob:
-        """The job with another block, unless the caller has chosen one."""
-        if not self.block_is_ours:
+        """The job with another block, unless the caller has chosen one or the volume is large."""
+        if not self.block_is_ours or self.pieces_out is not None:
             return self
         return replace(self, plan=replace(self.plan, block_zyx=block_zyx))
 

@@ -1,0 +1,134 @@
+"""Starting or finding the workers that an address names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, Final
+
+from cellseg_app.cluster.address import SchedulerAddress, parse_scheduler
+from cellseg_app.cluster.dask_runner import DaskCluster
+from cellseg_app.core.errors import InputError, SettingsError, UserError
+
+_CLASSES: Final = {
+    "slurm": "SLURMCluster",
+    "pbs": "PBSCluster",
+    "lsf": "LSFCluster",
+    "sge": "SGECluster",
+    "oar": "OARCluster",
+    "htcondor": "HTCondorCluster",
+    "moab": "MoabCluster",
+}
+_CONNECT_S: Final = 20
+_FIRST_WORKER_S: Final = 600
+
+
+@contextmanager
+def cluster_at(scheduler: str, say: Callable[[str], None]) -> Iterator[DaskCluster]:
+    """The workers of a scheduler, while the block lasts; those started here end with it.
+
+    Parameters
+    ----------
+    scheduler
+        See `parse_scheduler`.
+    say
+        Told how many workers there are and where the dashboard is.
+
+    Raises
+    ------
+    UserError
+        The address is none, nobody listens there, or the extra `cluster` is not installed.
+    """
+    address = parse_scheduler(scheduler)
+    if find_spec("distributed") is None:
+        raise SettingsError(
+            "Dask is not installed.", "Install it with `pip install cellseg-app[cluster]`."
+        )
+    if address.kind == "running":
+        with _client(address.address) as client:
+            yield _announced(DaskCluster(client), say)
+        return
+    with _started(address) as started, _client(started) as client:
+        threads = 0
+        if address.kind == "local":
+            threads = max(1, (os.cpu_count() or 1) // address.n_workers)
+        yield _announced(DaskCluster(client, threads), say)
+
+
+def _client(where: Any) -> Any:  # noqa: ANN401 - an address or a cluster object of Dask
+    from distributed import Client
+
+    try:
+        return Client(where, timeout=_CONNECT_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise SettingsError(
+            f"No Dask scheduler answers at {where}.",
+            "Start one with `dask scheduler`, or correct --scheduler.",
+        ) from error
+
+
+def _started(address: SchedulerAddress) -> Any:  # noqa: ANN401 - a cluster object of Dask
+    from distributed import LocalCluster
+
+    if address.kind == "local":
+        return LocalCluster(
+            n_workers=address.n_workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0",
+            silence_logs=40,
+        )
+    options = _options(address)
+    if find_spec("dask_jobqueue") is None:
+        raise SettingsError(
+            "dask-jobqueue is not installed.",
+            "Install it with `pip install cellseg-app[cluster]`.",
+        )
+    import dask_jobqueue
+
+    jobs = int(options.pop("jobs", 1))
+    try:
+        cluster = getattr(dask_jobqueue, _CLASSES[address.kind])(**options)
+        cluster.scale(jobs=jobs)
+    except (TypeError, ValueError, OSError) as error:
+        raise InputError(
+            f"{address.kind} cannot be used with these options ({error}).",
+            "See the arguments of dask-jobqueue's cluster; `jobs` says how many jobs.",
+            path=address.options_path,
+        ) from error
+    return cluster
+
+
+def _options(address: SchedulerAddress) -> dict[str, Any]:
+    import yaml
+
+    path = address.options_path
+    assert path is not None
+    try:
+        options = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(
+            "The options of the batch system cannot be read.",
+            "Give a YAML file such as `queue: gpu`, `cores: 8`, `memory: 32GB`, `jobs: 10`.",
+            path=path,
+        ) from error
+    if not isinstance(options, dict):
+        raise InputError("It holds no options.", "Write one `name: value` on each line.", path=path)
+    return options
+
+
+def _announced(cluster: DaskCluster, say: Callable[[str], None]) -> DaskCluster:
+    client = cluster.client
+    if not client.scheduler_info(n_workers=-1)["workers"]:
+        say("Waiting for the first worker.")
+        try:
+            client.wait_for_workers(1, timeout=_FIRST_WORKER_S)
+        except TimeoutError as error:
+            raise UserError(
+                "No worker has come within ten minutes.",
+                "Start some with `dask worker`, or look at the queue of the batch system.",
+            ) from error
+    say(f"{cluster.n_workers} workers share the work; dashboard: {client.dashboard_link}")
+    return cluster

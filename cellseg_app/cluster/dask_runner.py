@@ -1,0 +1,111 @@
+"""Work on blocks as Dask tasks: in order, few under way, again where a worker is lost."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from cellseg_app.core.errors import Cancelled, UserError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Tasks under way per worker: one it works on, one that waits, one that is late.
+_PER_WORKER: Final = 3
+# Tries after a failure that is no user's fault, such as a disk that did not answer.
+_RETRIES: Final = 2
+_TICK_S: Final = 0.25
+
+
+@dataclass(frozen=True)
+class DaskCluster:
+    """The workers of a Dask scheduler, as a `pipeline` cluster.
+
+    Attributes
+    ----------
+    client
+        Connected to the scheduler.
+    threads
+        For the network in one worker; 0 leaves it to the worker.
+    """
+
+    client: Client
+    threads: int = 0
+
+    @property
+    def n_workers(self) -> int:
+        """How many workers there are now."""
+        return max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+
+    def map(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Item], Result],
+        /,
+        *,
+        waiting: Callable[[], None] | None = None,
+    ) -> Iterator[Result]:
+        """Yield `work(item)` in the order of `items`; see `BlockRunner`.
+
+        A task whose worker is lost runs again on another one.
+
+        Raises
+        ------
+        UserError
+            As raised by the work.
+        """
+        # A task of its own: sent to each worker once, and made again if all who have it are lost.
+        shared = self.client.submit(_same, work, pure=False)
+        running: deque[Future] = deque()
+        left = iter(items)
+        try:
+            while True:
+                for item in left:
+                    running.append(
+                        self.client.submit(_call, shared, item, pure=False, retries=_RETRIES)
+                    )
+                    if len(running) >= _PER_WORKER * self.n_workers:
+                        break
+                if not running:
+                    return
+                yield self._result(running[0], waiting)
+                running.popleft().release()
+        finally:
+            self.client.cancel([*running, shared])
+
+    def _result(self, future: Future, waiting: Callable[[], None] | None) -> Any:  # noqa: ANN401
+        from distributed import wait
+
+        while not future.done():
+            try:
+                wait(future, timeout=_TICK_S)
+            except TimeoutError:
+                if waiting is not None:
+                    waiting()
+        result = future.result()
+        if isinstance(result, _Failed):
+            raise result.error
+        return result
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """A failure that trying again would not mend."""
+
+    error: UserError | Cancelled
+
+
+def _same(work: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    return work
+
+
+def _call(work: Callable[[Item], Result], item: Item) -> Result | _Failed:
+    try:
+        return work(item)
+    except (UserError, Cancelled) as error:
+        return _Failed(error)

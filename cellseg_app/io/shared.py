@@ -1,0 +1,44 @@
+"""A volume that other processes open for themselves."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.volume import LazyArray
+from cellseg_app.io.open import open_volume
+
+
+class SharedArray:
+    """The voxels of a file (Z, Y, X); pickled, it is the file's name and the choices made for it.
+
+    Parameters
+    ----------
+    source, settings
+        As for `open_volume`; the file must be reachable by this name wherever it is unpickled.
+    data
+        The voxels, as opened here.
+    """
+
+    def __init__(self, source: Path, settings: DataSettings, data: LazyArray) -> None:
+        self._source, self._settings, self._data = source.absolute(), settings, data
+        self.shape: tuple[int, ...] = tuple(data.shape)
+        self.dtype: np.dtype[Any] = data.dtype
+        self.ndim = data.ndim
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        return self._data[key]
+
+    def __reduce__(self) -> tuple[object, tuple[Path, str]]:
+        return _opened, (self._source, self._settings.model_dump_json())
+
+
+@lru_cache(maxsize=4)
+def _opened(source: Path, settings_json: str) -> SharedArray:
+    settings = DataSettings.model_validate_json(settings_json)
+    return SharedArray(source, settings, open_volume(source, settings).data)
