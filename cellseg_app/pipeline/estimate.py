@@ -9,6 +9,7 @@ from typing import Final
 from cellseg_app.core.settings import OutputSettings
 from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.inference.session import NetworkSession
+from cellseg_app.pipeline.network_stage import LAYER_BYTES
 
 _MIB: Final = 1024**2
 _GIB: Final = 1024**3
@@ -53,7 +54,12 @@ class Estimate:
 
 
 def estimate_run(
-    session: NetworkSession, output_shape_zyx: ShapeZYX, output: OutputSettings, *, windows: int
+    session: NetworkSession,
+    output_shape_zyx: ShapeZYX,
+    output: OutputSettings,
+    *,
+    windows: int,
+    share: float | None = None,
 ) -> Estimate:
     """Estimate a run from the session's probe windows.
 
@@ -67,20 +73,30 @@ def estimate_run(
         What is written.
     windows
         How many are left to run.
+    share
+        Of a volume that is worked on in blocks, about how much holds anything; None for others,
+        which lie in flat files.
     """
     out_voxels, net_voxels = math.prod(output_shape_zyx), math.prod(session.lattice.shape_zyx)
     classes = session.card.classes
     layer_voxels = session.grid.window_zyx[0] * math.prod(session.lattice.shape_zyx[1:])
     batch_voxels = session.placement.batch * math.prod(session.grid.window_zyx)
+    layer_bytes = 4 * classes * layer_voxels
     memory = (
         session.timing.network_bytes
-        + 4 * classes * (layer_voxels + 2 * batch_voxels)
+        + (layer_bytes if share is None else min(layer_bytes, 3 * LAYER_BYTES))
+        + 8 * classes * batch_voxels
         + _BLOCK_BYTES_PER_VOXEL * min(out_voxels, _LARGEST_BLOCK_VOXELS)
     )
-    workspace = 2 * classes * net_voxels + 4 * out_voxels
+    # In chunks, labels lie there twice: in parts and as cells. What is empty takes no room.
+    workspace = 2 * classes * net_voxels + (4 if share is None else 8) * out_voxels
     results = 4 * out_voxels * (1 + (classes if output.save_probability else 0))
-    seconds = windows * session.timing.seconds_per_window + _SECONDS_PER_VOXEL * out_voxels
-    return Estimate(windows, seconds, memory, workspace + results)
+    filled = 1.0 if share is None else share
+    disk = int(workspace * filled) + int(results * (filled if output.format == "zarr" else 1.0))
+    seconds = filled * (
+        windows * session.timing.seconds_per_window + _SECONDS_PER_VOXEL * out_voxels
+    )
+    return Estimate(windows, seconds, memory, disk)
 
 
 def _duration(seconds: float) -> str:

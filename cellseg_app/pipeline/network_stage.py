@@ -17,18 +17,24 @@ import numpy.typing as npt
 from cellseg_app.core.blocks import Region, region_shape
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.volume import LazyArray
+from cellseg_app.inference.emptiness import EmptyWindows
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.window_blocks import network_blocks
+from cellseg_app.inference.windows import sample_windows
 from cellseg_app.io.bands import BandedArray
 from cellseg_app.io.chunked import CHUNK_ZYX, ChunkedArray, chunk_maxima
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, BlockProgress, Workspace
 
 # What stitching one layer of windows may take; blocks are narrower where it would take more.
-_LAYER_BYTES: Final = 256 * 1024**2
+LAYER_BYTES: Final = 256 * 1024**2
 # Enough blocks that workers end together; not so few windows that most are shared by two blocks.
 _BLOCKS_PER_WORKER: Final = 4
 _FEWEST_WINDOWS: Final = 512
+
+# What a run will take is told from so many windows, as if a few more of them held something.
+_LOOKED_INTO: Final = 96
+_DOUBT: Final = 3
 
 RunBlocks = Callable[[Sequence[Region], StageProgress], None]
 
@@ -75,7 +81,7 @@ def plan_network(session: NetworkSession, workspace: Workspace, *, workers: int 
             session.grid,
             CHUNK_ZYX,
             classes=session.card.classes,
-            layer_bytes=_LAYER_BYTES,
+            layer_bytes=LAYER_BYTES,
             most_windows=_windows_per_block(session, workers),
         )
     parts = [session.for_block(core) for core in blocks]
@@ -84,6 +90,21 @@ def plan_network(session: NetworkSession, workspace: Workspace, *, workers: int 
         for number, part in enumerate(parts)
     )
     return NetworkPlan(tuple(blocks), left, sum(part.windows_to_run() for part in parts))
+
+
+def filled_share(session: NetworkSession, *, chunked: bool = False) -> float | None:
+    """About how much of a large volume needs the network; None for volumes in flat files."""
+    voxels = session.card.classes * math.prod(session.lattice.shape_zyx)
+    if not chunked and voxels <= MOST_FLAT_VOXELS:
+        return None
+    sample = sample_windows(session.image, session.grid, _LOOKED_INTO)
+    filled = sum(window.min() != window.max() and not _skips(session, window) for window in sample)
+    return min(1.0, (int(filled) + _DOUBT) / len(sample))
+
+
+def _skips(session: NetworkSession, window: npt.NDArray[Any]) -> bool:
+    empty = session.empty
+    return empty is not None and EmptyWindows(empty.limit, empty.fill).holds_nothing(window)
 
 
 def _windows_per_block(session: NetworkSession, workers: int) -> int | None:

@@ -146,6 +146,7 @@ def run_remotely(
             if session.empty is not None:
                 session.empty.count_skipped(skipped)
             watch.look()
+        watch.look(now=True)
 
 
 @contextmanager
@@ -234,13 +235,13 @@ class _Watch:
         }
         self._parts = {block.number: session.for_block(block.core) for block in blocks}
 
-    def look(self) -> None:
-        """Count what was done since, and raise `Cancelled` if asked to."""
+    def look(self, *, now: bool = False) -> None:
+        """Count what was done since, if it is time; raise `Cancelled` if asked to."""
         self._stage.check()
-        if time.monotonic() < self._next_s:
+        if time.monotonic() < self._next_s and not now:
             return
         self._next_s = time.monotonic() + _LOOK_EVERY_S
-        for number, part in list(self._parts.items())[:_LOOKED_AT]:
+        for number, part in list(self._parts.items())[: None if now else _LOOKED_AT]:
             left = part.windows_left(self._workspace.block_progress(number).planes)
             done, self._left[number] = self._left[number] - left, left
             if done > 0:

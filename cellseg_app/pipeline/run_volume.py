@@ -31,6 +31,7 @@ from cellseg_app.pipeline.image_files import open_probability, write_image
 from cellseg_app.pipeline.network_stage import (
     NetworkPlan,
     RunBlocks,
+    filled_share,
     plan_network,
     run_network,
 )
@@ -139,7 +140,8 @@ def prepare(
     workers = 0 if cluster is None else cluster.n_workers
     plan = None if workspace is None else plan_network(session, workspace, workers=workers)
     windows = session.windows_to_run() if plan is None else plan.windows_left
-    estimate = estimate_run(session, shape, settings.output, windows=windows)
+    share = filled_share(session, chunked=plan is not None and bool(plan.blocks))
+    estimate = estimate_run(session, shape, settings.output, windows=windows, share=share)
     return Prepared(volume, session, shape, spacing, estimate, region, plan)
 
 

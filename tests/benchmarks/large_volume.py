@@ -6,7 +6,7 @@ Makes a virtual OME-Zarr in FOLDER (tens of megabytes on disk, see `virtual_volu
 `cellseg run` over it, kills the process with SIGKILL in the stages named, starts the same command
 again each time, and prints the largest memory of the process and its children, the number of
 cells and hashes of the labels and of the table. `--kills none` gives the undisturbed run to
-compare with; `--flags "--scheduler local:2"` runs it over Dask.
+compare with; `--flags="--scheduler local:2"` runs it over Dask.
 """
 
 from __future__ import annotations

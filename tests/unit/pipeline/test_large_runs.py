@@ -67,7 +67,7 @@ def run(
 def in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Volumes of this size count as large: two blocks for the network, eighteen for the cells."""
     monkeypatch.setattr(network_stage, "MOST_FLAT_VOXELS", 0)
-    monkeypatch.setattr(network_stage, "_LAYER_BYTES", 4 * 24 * 140 * 140)
+    monkeypatch.setattr(network_stage, "LAYER_BYTES", 4 * 24 * 140 * 140)
     monkeypatch.setattr(cells_stage, "MOST_FLAT_VOXELS", 0)
     monkeypatch.setattr(cell_peaks, "_BLOCK_FOR_DISTANCES", CHUNK_ZYX)
 
@@ -198,7 +198,7 @@ from cellseg_app.io.chunked import CHUNK_ZYX
 from cellseg_app.pipeline import cells_stage, network_stage
 from tests.unit.pipeline.test_large_runs import SHAPE, run
 network_stage.MOST_FLAT_VOXELS = cells_stage.MOST_FLAT_VOXELS = 0
-network_stage._LAYER_BYTES = 4 * 24 * 140 * 140
+network_stage.LAYER_BYTES = 4 * 24 * 140 * 140
 cell_peaks._BLOCK_FOR_DISTANCES = CHUNK_ZYX
 run(Path(sys.argv[1]), Path(sys.argv[2]))
 """

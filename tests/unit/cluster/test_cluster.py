@@ -1,0 +1,239 @@
+"""Runs shared out over Dask: a cluster started here, and a scheduler with workers that exist."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+pytest.importorskip("distributed")
+
+from cellseg_app.cluster.address import parse_scheduler
+from cellseg_app.cluster.connect import cluster_at
+from cellseg_app.core.blocks import whole
+from cellseg_app.core.errors import Cancelled, InputError, SettingsError
+from cellseg_app.core.progress import CancelToken, Progress
+from cellseg_app.core.settings import InferenceSettings, InstanceSettings, RunSettings
+from cellseg_app.inference.weights import load_network
+from cellseg_app.io.open import open_volume
+from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.pipeline import network_stage
+from cellseg_app.pipeline.remote_blocks import Cluster
+from cellseg_app.pipeline.reporting import Reporting
+from cellseg_app.pipeline.run_volume import RunRequest, run_volume
+from cellseg_app.pipeline.workspace import FOLDER_NAME
+from tests.blur_network import write_blur_network
+from tests.synthetic_cells import touching_ellipsoids
+
+SHAPE = (140, 150, 140)
+METHODS = ("cell-peaks", "voronoi-otsu")
+Result = tuple[np.ndarray, str]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A volume on disk and the weights beside it."""
+    folder = tmp_path_factory.mktemp("scene")
+    truth = touching_ellipsoids(SHAPE, 250, closeness=0.9, seed=0)
+    noise = np.random.default_rng(0).normal(0, 30, SHAPE)
+    image = np.clip(200 + 1000 * (truth > 0) + noise, 1, None).astype(np.uint16)
+    write_volume_tiff(folder / "v.tif", image, spacing_um_zyx=(1, 1, 1))
+    write_blur_network(folder, "blur")
+    return folder
+
+
+def run(
+    scene: Path,
+    out: Path,
+    *,
+    method: str = "cell-peaks",
+    cluster: Cluster | None = None,
+    report: Reporting | None = None,
+) -> Result:
+    """Labels and table of a run."""
+    # TorchScript rewrites a network after its first passes; in bfloat16 that changes last bits.
+    arithmetic = InferenceSettings(precision="float32")
+    settings = RunSettings(inference=arithmetic, instances=InstanceSettings(method=method))
+    request = RunRequest(scene / "v.tif", out, settings, datetime.now().astimezone())
+    loaded = load_network(scene / "blur.pt")
+    result = run_volume(request, loaded, report or Reporting(), cluster)
+    assert result.files.labels is not None
+    assert result.files.table is not None
+    labels = np.asarray(open_volume(result.files.labels).data[whole(SHAPE)])
+    return labels, result.files.table.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def alone(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """What one process finds, by method."""
+    return {
+        method: run(scene, tmp_path_factory.mktemp("alone"), method=method) for method in METHODS
+    }
+
+
+@pytest.fixture(autouse=True)
+def _many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_stage, "_FEWEST_WINDOWS", 1)
+    monkeypatch.setattr(network_stage, "LAYER_BYTES", 4 * 24 * 128 * 150)
+
+
+def assert_same(found: Result, expected: Result) -> None:
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[1] == expected[1]
+    assert expected[0].max() > 100
+
+
+@contextmanager
+def scheduler_with_workers(n: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A real scheduler and worker processes on loopback addresses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    processes = [subprocess.Popen([*dask, "--port", str(port), "--no-dashboard"], **quiet)]
+    for _ in range(n):
+        processes.append(subprocess.Popen([*worker, "--no-nanny", "--no-dashboard"], **quiet))
+    try:
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_workers_of_this_machine_find_the_same_cells(
+    scene: Path, alone: dict[str, Result], tmp_path: Path, method: str
+) -> None:
+    said: list[str] = []
+    reports: list[Progress] = []
+    with cluster_at("local:2", said.append) as cluster:
+        report = Reporting(reports.append)
+        assert_same(
+            run(scene, tmp_path, method=method, cluster=cluster, report=report), alone[method]
+        )
+    assert "2 workers" in said[-1]
+    network = [report for report in reports if report.stage == "network"]
+    assert network[-1].done == network[-1].total > 300
+
+
+def test_a_scheduler_with_two_workers_of_which_one_is_killed_finds_the_same_cells(
+    scene: Path, alone: dict[str, Result], tmp_path: Path
+) -> None:
+    with scheduler_with_workers(2) as (address, workers):
+        killed = threading.Event()
+
+        def kill_one(report: Progress) -> None:
+            if report.stage == "network" and report.done > 0 and not killed.is_set():
+                os.kill(workers[0].pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+                killed.set()
+
+        with cluster_at(address, lambda _: None) as cluster:
+            cluster.client.wait_for_workers(2)
+            found = run(scene, tmp_path, cluster=cluster, report=Reporting(kill_one))
+            assert cluster.n_workers == 1
+        assert killed.is_set()
+        assert workers[1].poll() is None
+    assert_same(found, alone["cell-peaks"])
+
+
+def test_a_run_stopped_on_a_cluster_goes_on_without_it(
+    scene: Path, alone: dict[str, Result], tmp_path: Path
+) -> None:
+    cancel = CancelToken()
+
+    def stop(report: Progress) -> None:
+        if report.stage == "network" and report.done > 0:
+            cancel.cancel()
+
+    with cluster_at("local:1", lambda _: None) as cluster, pytest.raises(Cancelled):
+        run(scene, tmp_path, cluster=cluster, report=Reporting(stop, cancel))
+    assert [path.name for path in tmp_path.iterdir()] == [FOLDER_NAME]
+    reports: list[Progress] = []
+    assert_same(run(scene, tmp_path, report=Reporting(reports.append)), alone["cell-peaks"])
+    assert next(report for report in reports if report.stage == "network").done > 0
+
+
+def test_what_a_user_did_wrong_is_said_as_without_a_cluster() -> None:
+    def refuse(item: int) -> int:
+        if item == 3:
+            raise InputError("It is no volume.", "Give another one.", path="a.tif")
+        return item
+
+    with cluster_at("local:1", lambda _: None) as cluster:
+        assert list(cluster.map([5, 1, 2], refuse)) == [5, 1, 2]
+        with pytest.raises(InputError, match=r"a\.tif: It is no volume\. Give another one\."):
+            list(cluster.map([1, 2, 3, 4], refuse))
+
+
+def test_workers_started_for_a_run_end_with_it() -> None:
+    with cluster_at("local:1", lambda _: None):
+        children = psutil.Process().children(recursive=True)
+        # Python's own helper stays for the next time.
+        before = [child for child in children if "resource_tracker" not in str(child.cmdline())]
+        assert before
+    deadline = time.monotonic() + 10
+    while any(child.is_running() for child in before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [child for child in before if child.is_running()]
+
+
+@pytest.mark.parametrize("text", ["", "local", "local:0", "local:x", "host:8786", "slurm", "foo:a"])
+def test_addresses_that_are_none_are_refused_with_an_example(text: str) -> None:
+    with pytest.raises(SettingsError, match="local:4"):
+        parse_scheduler(text)
+
+
+def test_addresses_are_understood(tmp_path: Path) -> None:
+    assert parse_scheduler("local:4").n_workers == 4
+    assert parse_scheduler("tcp://10.0.0.1:8786").address == "tcp://10.0.0.1:8786"
+    slurm = parse_scheduler(f"slurm:{tmp_path / 'p.yaml'}")
+    assert (slurm.kind, slurm.options_path) == ("slurm", tmp_path / "p.yaml")
+
+
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cellseg_app.cluster.connect._CONNECT_S", 1)
+    with (
+        pytest.raises(SettingsError, match=r"127\.0\.0\.1:9\."),
+        cluster_at("tcp://127.0.0.1:9", lambda _: None),
+    ):
+        pass
+
+
+def test_jobs_of_a_batch_system_are_described_by_a_file(tmp_path: Path) -> None:
+    from cellseg_app.cluster.connect import _started
+
+    options = tmp_path / "partition.yaml"
+    options.write_text("queue: gpu\ncores: 4\nmemory: 16GB\njobs: 0\n", encoding="utf-8")
+    with _started(parse_scheduler(f"slurm:{options}")) as cluster:
+        script = cluster.job_script()
+    assert "#SBATCH -p gpu" in script
+    assert "#SBATCH --cpus-per-task=4" in script
+    options.write_text("queue: [", encoding="utf-8")
+    with pytest.raises(InputError, match="partition"):
+        _started(parse_scheduler(f"slurm:{options}"))
+    options.write_text("colour: blue\ncores: 1\nmemory: 1GB\n", encoding="utf-8")
+    with pytest.raises(InputError, match="colour"):
+        _started(parse_scheduler(f"slurm:{options}"))
