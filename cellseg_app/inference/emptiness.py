@@ -3,11 +3,14 @@
 A window counts as empty if its smoothed intensities rise no higher above its own background than
 in windows of the same volume that the network was shown and in which it found nothing. Where no
 such windows are found, every window is computed.
+
+Where the volume has a coarser copy whose voxels are smaller than small cells, its voxels are the
+smoothed intensities, and a window that holds nothing is not even read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,10 +18,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cellseg_app.core.blocks import Region
+from cellseg_app.core.box import on_other_lattice
+from cellseg_app.core.volume import LazyArray, ShapeZYX
 from cellseg_app.inference.cards import ModelCard
 
 # Boxes about as large as a small and a typical cell on the network's lattice: (edge, step), voxels.
 _BOXES: Final = ((5, 2), (9, 4))
+# The same where a voxel is a box already.
+_COARSE_BOXES: Final = ((1, 1), (2, 1))
+# Coarse voxels are at most as large as the smaller box; a copy must have this many times fewer.
+_LARGEST_STEP: Final = 4.5
+_WORTH_COARSE: Final = 4
 # Only windows whose structure is this small a share of the volume's contrast may be empty.
 _CLEARLY_FLATTER: Final = 0.35
 _TRIED: Final = 4
@@ -26,6 +37,28 @@ _TRIED: Final = 4
 _SCATTER: Final = 1.15
 # "Nothing" keeps this share of the threshold away from it.
 _QUIET_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseView:
+    """A coarser copy of a volume, to look at its windows without reading them.
+
+    Attributes
+    ----------
+    voxels
+        (Z, Y, X), means of boxes of the volume's voxels.
+    shape_zyx
+        Of the lattice on which windows lie.
+    """
+
+    voxels: LazyArray
+    shape_zyx: ShapeZYX
+
+    def look_at(self, region: Region) -> WindowLook:
+        """How a region of the windows' lattice looks."""
+        z, y, x = self.voxels.shape
+        part = on_other_lattice(region, self.shape_zyx, (z, y, x))
+        return look_at(np.asarray(self.voxels[part]), _COARSE_BOXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +79,13 @@ class EmptyWindows:
         Windows that look no brighter and no rougher than this are empty.
     fill
         What the network answers in them, per class.
+    coarse
+        What windows are looked at in, if not in their own voxels.
     """
 
     limit: WindowLook
     fill: tuple[float, ...]
+    coarse: CoarseView | None = None
     _count: list[int] = field(default_factory=lambda: [0])
 
     @property
@@ -63,7 +99,17 @@ class EmptyWindows:
 
     def holds_nothing(self, window: npt.NDArray[Any]) -> bool:
         """Whether a raw window (Z, Y, X) needs no network."""
-        seen = look_at(window)
+        return self._counted(look_at(window))
+
+    def region_holds_nothing(self, region: Region) -> bool:
+        """The same for a window that was not read; only with a coarser copy."""
+        return self.coarse is not None and self._counted(self.coarse.look_at(region))
+
+    def uncounted(self) -> EmptyWindows:
+        """The same with a count of its own."""
+        return EmptyWindows(self.limit, self.fill, self.coarse)
+
+    def _counted(self, seen: WindowLook) -> bool:
         empty = seen.background <= self.limit.background and all(
             rise <= most for rise, most in zip(seen.rises, self.limit.rises, strict=True)
         )
@@ -86,11 +132,25 @@ def bears_skipping(card: ModelCard) -> bool:
     )
 
 
-def look_at(window: npt.NDArray[Any]) -> WindowLook:
-    """Return how a raw window (Z, Y, X) looks."""
+def coarse_view(coarser: Sequence[LazyArray], shape_zyx: ShapeZYX) -> CoarseView | None:
+    """The coarsest copy whose voxels are no larger than the smaller box on a lattice, if any is."""
+    fitting = [
+        copy
+        for copy in coarser
+        if all(n / m <= _LARGEST_STEP for n, m in zip(shape_zyx, copy.shape, strict=True))
+        and np.prod(copy.shape, dtype=float) * _WORTH_COARSE <= np.prod(shape_zyx, dtype=float)
+    ]
+    smallest = min(fitting, key=lambda copy: float(np.prod(copy.shape, dtype=float)), default=None)
+    return None if smallest is None else CoarseView(smallest, shape_zyx)
+
+
+def look_at(
+    window: npt.NDArray[Any], boxes_and_steps: Sequence[tuple[int, int]] = _BOXES
+) -> WindowLook:
+    """Return how a raw window (Z, Y, X) looks in boxes of some edges, taken at some steps."""
     values = torch.from_numpy(np.ascontiguousarray(window, dtype=np.float32))[None, None]
     rises, background = [], 0.0
-    for edge, step in _BOXES:
+    for edge, step in boxes_and_steps:
         kernel = [min(edge, n) for n in window.shape]
         boxes = torch.nn.functional.avg_pool3d(values, kernel, stride=step)
         background = float(boxes.median())
@@ -105,6 +165,8 @@ def find_empty_windows(
     card: ModelCard,
     threshold: float,
     contrast: float,
+    coarse: CoarseView | None = None,
+    regions: Sequence[Region] = (),
 ) -> EmptyWindows | None:
     """Return what tells empty windows, or None where the sample holds none.
 
@@ -120,8 +182,13 @@ def find_empty_windows(
         Probability above which a voxel is foreground.
     contrast
         Intensity from background to cells, as far as it is known.
+    coarse, regions
+        A coarser copy in which windows are to be looked at, and where those of the sample lie.
     """
-    looks = [look_at(window) for window in sample]
+    if coarse is None:
+        looks = [look_at(window) for window in sample]
+    else:
+        looks = [coarse.look_at(region) for region in regions]
     roughness = np.array([look.rises[-1] for look in looks])
     flat = np.flatnonzero(roughness <= _CLEARLY_FLATTER * max(contrast, roughness.max()))
     # The roughest of the flat ones: what holds for them holds for the flatter ones.
@@ -144,4 +211,5 @@ def find_empty_windows(
     return EmptyWindows(
         WindowLook(background, tuple(_SCATTER * max(rise) for rise in rises)),
         tuple(float(value) for value in fill),
+        coarse,
     )

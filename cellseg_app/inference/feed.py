@@ -95,11 +95,24 @@ class WindowFeed:
         while waiting:
             yield from _filled(waiting, gathered)
 
+    def needs(self, start_zyx: tuple[int, int, int]) -> bool:
+        """Whether anyone looks at a window."""
+        return self.needed is None or self.needed(window_region(self.grid, start_zyx))
+
+    def holds_something(self, start_zyx: tuple[int, int, int]) -> bool:
+        """Whether a window has to run."""
+        (read,) = self._read([((0, 0, 0), start_zyx)])
+        return read.voxels is not None and read.constant is None
+
     def _read(self, part: list[tuple[ShapeZYX, tuple[int, int, int]]]) -> list[WindowRead]:
         read = []
         for number, start in part:
+            empty = self.empty
+            if empty is not None and empty.region_holds_nothing(window_region(self.grid, start)):
+                read.append(WindowRead(number, None))
+                continue
             voxels = read_reflected(self.image, start, self.grid.window_zyx)
-            if self.empty is not None and self.empty.holds_nothing(voxels):
+            if empty is not None and empty.coarse is None and empty.holds_nothing(voxels):
                 read.append(WindowRead(number, None))
             else:
                 read.append(WindowRead(number, voxels, _constant(voxels)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,7 +16,13 @@ from cellseg_app.core.settings import InferenceSettings, Precision, RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.devices import choose_device
-from cellseg_app.inference.emptiness import EmptyWindows, bears_skipping, find_empty_windows
+from cellseg_app.inference.emptiness import (
+    CoarseView,
+    EmptyWindows,
+    bears_skipping,
+    coarse_view,
+    find_empty_windows,
+)
 from cellseg_app.inference.engine import Slab, predict_slabs, windows_to_run
 from cellseg_app.inference.feed import Needed
 from cellseg_app.inference.lattice import NetworkLattice, network_lattice
@@ -32,9 +38,11 @@ from cellseg_app.inference.window_blocks import block_grid
 from cellseg_app.inference.windows import (
     WindowGrid,
     brightest_first,
+    sample_starts,
     sample_windows,
     slab_bounds,
     window_grid,
+    window_region,
 )
 
 # Border voxels are seen with this much reflected surroundings (voxels of the network's lattice).
@@ -240,10 +248,20 @@ def open_session(
     volume: Volume,
     settings: RunSettings,
     *,
+    coarser: Sequence[LazyArray] = (),
     progress: ProgressSink | None = None,
     cancel: CancelToken | None = None,
 ) -> NetworkSession:
     """Set a network up for a volume and try it on a few windows.
+
+    Parameters
+    ----------
+    loaded, volume, settings
+        What is run, on what, and how.
+    coarser
+        Coarser copies of the volume's voxels, for telling empty windows without reading them.
+    progress, cancel
+        Told about trials; asked whether to stop.
 
     Raises
     ------
@@ -260,7 +278,13 @@ def open_session(
     placement = _placement(loaded, wanted)
     probe_grid = _probe_grid(card, grid, lattice, wanted)
     threshold = settings.threshold.threshold
-    sample = brightest_first(sample_windows(image, probe_grid, _SAMPLED))
+    starts, sample = (
+        sample_starts(probe_grid, _SAMPLED),
+        sample_windows(image, probe_grid, _SAMPLED),
+    )
+    order = brightest_first(sample)
+    sample, regions = sample[order], [window_region(probe_grid, starts[place]) for place in order]
+    view = coarse_view(coarser, lattice.shape_zyx)
     task = Task(
         loaded,
         sample[: placement.batch],
@@ -288,7 +312,7 @@ def open_session(
         timing=_timing(trial, grid, probe_grid, wanted),
         volume_shape_zyx=volume.shape_zyx,
         overlap=wanted.overlap,
-        empty=_empty_windows(task, trial, sample, wanted),
+        empty=_empty_windows(task, trial, sample, wanted, coarse=view, regions=regions),
         notes_at_start=(
             *loaded.notes,
             *_window_notes(card, wanted),
@@ -363,7 +387,13 @@ def _placement(loaded: LoadedNetwork, wanted: InferenceSettings) -> Placement:
 
 
 def _empty_windows(
-    task: Task, trial: Trial, sample: npt.NDArray[Any], wanted: InferenceSettings
+    task: Task,
+    trial: Trial,
+    sample: npt.NDArray[Any],
+    wanted: InferenceSettings,
+    *,
+    coarse: CoarseView | None,
+    regions: Sequence[Region],
 ) -> EmptyWindows | None:
     card, few = task.loaded.card, task.n_windows < _WORTH_SKIPPING
     if not wanted.skip_empty or few or not bears_skipping(card):
@@ -376,4 +406,6 @@ def _empty_windows(
         card=card,
         threshold=task.threshold,
         contrast=0.0 if scale is None else scale.high - scale.low,
+        coarse=coarse,
+        regions=regions,
     )

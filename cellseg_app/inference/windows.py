@@ -178,18 +178,24 @@ def read_reflected(array: LazyArray, starts_zyx: ShapeZYX, shape: ShapeZYX) -> n
     return block
 
 
+def sample_starts(grid: WindowGrid, count: int) -> list[tuple[int, int, int]]:
+    """First voxels of up to `count` windows spread evenly over the grid."""
+    z, y, x = (axis.starts for axis in grid.axes)
+    picked = np.unique(np.linspace(0, grid.n_windows - 1, count).round().astype(int))
+    numbers = zip(*np.unravel_index(picked, (len(z), len(y), len(x))), strict=True)
+    return [(z[i], y[j], x[k]) for i, j, k in numbers]
+
+
 def sample_windows(array: LazyArray, grid: WindowGrid, count: int) -> npt.NDArray[Any]:
     """Read up to `count` windows (N, Z, Y, X) spread evenly over the grid."""
-    starts = list(itertools.product(*(axis.starts for axis in grid.axes)))
-    picked = np.unique(np.linspace(0, len(starts) - 1, count).round().astype(int))
-    return np.stack([read_reflected(array, starts[i], grid.window_zyx) for i in picked])
+    starts = sample_starts(grid, count)
+    return np.stack([read_reflected(array, start, grid.window_zyx) for start in starts])
 
 
-def brightest_first(windows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Windows (N, Z, Y, X) ordered by their mean, the brightest first."""
+def brightest_first(windows: npt.NDArray[Any]) -> list[int]:
+    """Places of windows (N, Z, Y, X) in the order of their means, the brightest first."""
     means = [-float(np.mean(window, dtype=np.float64)) for window in windows]
-    ordered: npt.NDArray[Any] = windows[np.argsort(means)]
-    return ordered
+    return np.argsort(means).tolist()
 
 
 def layer_starts(grid: WindowGrid, z_index: int) -> list[tuple[ShapeZYX, tuple[int, int, int]]]:

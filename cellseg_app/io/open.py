@@ -162,6 +162,11 @@ def read_stored(path: Path, *, level: int = 0) -> StoredImage:
     return read_slices(path)
 
 
+def n_levels(path: Path | str) -> int:
+    """How many resolution levels a volume has; 1 for all but OME-Zarr."""
+    return read_stored(Path(path)).n_levels
+
+
 def _length(stored: StoredImage, axis: str, z: str) -> int:
     return 1 if axis == z else stored.length(axis)
 

@@ -14,13 +14,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_app.core.blocks import Region, region_shape
+from cellseg_app.core.blocks import Region, region_shape, whole
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.volume import LazyArray
-from cellseg_app.inference.emptiness import EmptyWindows
+from cellseg_app.inference.feed import WindowFeed
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.window_blocks import network_blocks
-from cellseg_app.inference.windows import sample_windows
+from cellseg_app.inference.windows import sample_starts
 from cellseg_app.io.bands import BandedArray
 from cellseg_app.io.chunked import CHUNK_ZYX, ChunkedArray, chunk_maxima
 from cellseg_app.pipeline.reporting import Reporting
@@ -97,14 +97,12 @@ def filled_share(session: NetworkSession, *, chunked: bool = False) -> float | N
     voxels = session.card.classes * math.prod(session.lattice.shape_zyx)
     if not chunked and voxels <= MOST_FLAT_VOXELS:
         return None
-    sample = sample_windows(session.image, session.grid, _LOOKED_INTO)
-    filled = sum(window.min() != window.max() and not _skips(session, window) for window in sample)
-    return min(1.0, (int(filled) + _DOUBT) / len(sample))
-
-
-def _skips(session: NetworkSession, window: npt.NDArray[Any]) -> bool:
-    empty = session.empty
-    return empty is not None and EmptyWindows(empty.limit, empty.fill).holds_nothing(window)
+    starts = sample_starts(session.grid, _LOOKED_INTO)
+    empty = None if session.empty is None else session.empty.uncounted()
+    feed = WindowFeed(session.image, session.grid, 1, empty, session.needed)
+    asked = [start for start in starts if feed.needs(start)]
+    filled = sum(feed.holds_something(start) for start in asked)
+    return min(1.0, (filled + _DOUBT) / max(1, len(asked)))
 
 
 def _windows_per_block(session: NetworkSession, workers: int) -> int | None:
@@ -188,6 +186,11 @@ def run_block(
         return
     part = session.for_block(core)
     part = replace(part, image=BandedArray(part.image, core, part.grid.window_zyx))
+    empty = part.empty
+    if empty is not None and empty.coarse is not None:
+        z, y, x = empty.coarse.voxels.shape
+        banded = BandedArray(empty.coarse.voxels, whole((z, y, x)), (0, 0, 0))
+        part = replace(part, empty=replace(empty, coarse=replace(empty.coarse, voxels=banded)))
     rows = _chunk_rows(part, known.planes, stage, workspace)
     done, maxima = known.planes, known.maxima
     chunks = [-(-n // step) for n, step in zip((height, width), CHUNK_ZYX[1:], strict=True)]

@@ -20,7 +20,7 @@ from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.finite import check_values
 from cellseg_app.io.hashing import file_sha256
 from cellseg_app.io.naming import ResultNames, free_result_names, remove_results
-from cellseg_app.io.open import open_volume
+from cellseg_app.io.open import n_levels, open_volume
 from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
 from cellseg_app.io.shared import SharedArray
 from cellseg_app.io.space import require_free_space, require_writable
@@ -39,7 +39,7 @@ from cellseg_app.pipeline.recording import Finished, choices_of, complete_record
 from cellseg_app.pipeline.regions import RunRegion, find_region
 from cellseg_app.pipeline.remote_blocks import Cluster, run_remotely
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.workspace import Workspace, fingerprint, input_identity
+from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, Workspace, fingerprint, input_identity
 
 # What decides the network's output, and so whether an interrupted run may be taken up again.
 _NETWORK_SECTIONS: Final = {"data", "region", "network", "inference", "size"}
@@ -133,7 +133,14 @@ def prepare(
             )
         shape, spacing = isotropic_shape(shape, spacing)
     region = find_region(volume, settings.region, report)
-    session = open_session(loaded, volume, settings, progress=report.progress, cancel=report.cancel)
+    session = open_session(
+        loaded,
+        volume,
+        settings,
+        coarser=_coarser(request, volume),
+        progress=report.progress,
+        cancel=report.cancel,
+    )
     if region is not None:
         lattice_shape = session.lattice.shape_zyx
         session = replace(session, needed=lambda part: region.concerns(part, lattice_shape))
@@ -214,6 +221,18 @@ def _as_begun(settings: RunSettings, workspace: Workspace) -> RunSettings:
     values = settings.model_dump()
     values["inference"].update(fixed)
     return RunSettings.model_validate(values)
+
+
+def _coarser(request: RunRequest, volume: Volume) -> list[LazyArray]:
+    """Coarser levels of a large volume's own pyramid, if empty windows are to be skipped."""
+    settings = request.settings
+    if not settings.inference.skip_empty or volume.n_voxels <= MOST_FLAT_VOXELS:
+        return []
+    found: list[LazyArray] = []
+    for level in range(settings.data.level + 1, n_levels(request.source)):
+        data = settings.data.model_copy(update={"level": level})
+        found.append(SharedArray(request.source, data, open_volume(request.source, data).data))
+    return found
 
 
 def _names(request: RunRequest, ready: Prepared, workspace: Workspace) -> ResultNames:

@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -70,9 +72,10 @@ def run(
     report: Reporting | None = None,
 ) -> Result:
     """Labels and table of a run."""
-    # TorchScript rewrites a network after its first passes; in bfloat16 that changes last bits.
-    arithmetic = InferenceSettings(precision="float32")
-    settings = RunSettings(inference=arithmetic, instances=InstanceSettings(method=method))
+    settings = RunSettings(
+        inference=InferenceSettings(precision="float32"),
+        instances=InstanceSettings(method=method),
+    )
     request = RunRequest(scene / "v.tif", out, settings, datetime.now().astimezone())
     loaded = load_network(scene / "blur.pt")
     result = run_volume(request, loaded, report or Reporting(), cluster)
@@ -98,7 +101,9 @@ def _many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def assert_same(found: Result, expected: Result) -> None:
     np.testing.assert_array_equal(found[0], expected[0])
-    assert found[1] == expected[1]
+    # TorchScript rewrites a network after its first passes, and that changes last bits.
+    tables = [pd.read_csv(StringIO(table)) for table in (found[1], expected[1])]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-4)
     assert expected[0].max() > 100
 
 
