@@ -195,7 +195,7 @@ def sample_windows(array: LazyArray, grid: WindowGrid, count: int) -> npt.NDArra
 def brightest_first(windows: npt.NDArray[Any]) -> list[int]:
     """Places of windows (N, Z, Y, X) in the order of their means, the brightest first."""
     means = [-float(np.mean(window, dtype=np.float64)) for window in windows]
-    return np.argsort(means).tolist()
+    return [int(place) for place in np.argsort(means)]
 
 
 def layer_starts(grid: WindowGrid, z_index: int) -> list[tuple[ShapeZYX, tuple[int, int, int]]]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.core.settings import DataSettings
+from cellseg_app.core.sources import absolute, as_source
 from cellseg_app.core.volume import LazyArray
 from cellseg_app.io.open import open_volume
 
@@ -26,7 +27,7 @@ class SharedArray:
     """
 
     def __init__(self, source: Path, settings: DataSettings, data: LazyArray) -> None:
-        self._source, self._settings, self._data = source.absolute(), settings, data
+        self._source, self._settings, self._data = as_source(absolute(source)), settings, data
         self.shape: tuple[int, ...] = tuple(data.shape)
         self.dtype: np.dtype[Any] = data.dtype
         self.ndim = data.ndim

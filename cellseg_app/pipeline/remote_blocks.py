@@ -15,6 +15,7 @@ from cellseg_app.analysis.blockwise import BlockRunner
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.progress import CancelToken, StageProgress
 from cellseg_app.core.settings import DataSettings, RunSettings
+from cellseg_app.core.sources import absolute, as_source
 from cellseg_app.inference.devices import use_threads
 from cellseg_app.inference.feed import needed_starts
 from cellseg_app.inference.session import NetworkSession, SessionTerms
@@ -129,7 +130,7 @@ def run_remotely(
         session.loaded.sha256,
         session.loaded.path,
         settings.network.input_size,
-        source.absolute(),
+        as_source(absolute(source)),
         settings.data,
         session.terms,
         workspace.folder.absolute(),
