@@ -40,7 +40,9 @@ def sparse_volume(edge: int, *, window: int = 64, share: float = 0.02, seed: int
     return background
 
 
-def exposed(light: npt.NDArray[np.float32], rng: np.random.Generator) -> Image:
+def exposed(
+    light: npt.NDArray[np.float32], rng: np.random.Generator, *, noise_counts: float = 40
+) -> Image:
     """What a camera counts: background, light, noise."""
-    noise = rng.normal(0, 40, light.shape).astype(np.float32)
+    noise = rng.normal(0, noise_counts, light.shape).astype(np.float32)
     return np.clip(200 + 1500 * light + noise, 0, 65535).astype(np.uint16)

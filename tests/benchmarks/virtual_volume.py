@@ -44,7 +44,8 @@ def write_virtual_volume(path: Path, edge: int, *, tissue: float = 0.05) -> int:
     n = edge // CHUNK
     image, _ = crowded_volume(_TILE)
     noise = np.zeros((_NOISES * CHUNK, CHUNK, CHUNK), np.float32)
-    levels = [(image, exposed(noise, np.random.default_rng(1)))]
+    # Where there is no tissue there is less light, and so less noise.
+    levels = [(image, exposed(noise, np.random.default_rng(1), noise_counts=15))]
     for _ in range(1, _LEVELS):
         levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
     path.mkdir(parents=True)
