@@ -69,7 +69,7 @@ class RegionSettings(Section):
     )
     non_empty: bool = setting(
         False,
-        "Leave out the empty surroundings",
+        "Non-empty part",
         "Only where the volume is brighter than its empty surroundings, with a margin.",
     )
 

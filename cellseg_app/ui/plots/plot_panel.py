@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QTabWidget
 
 from cellseg_app.ui.cells import Cells, numeric_columns
@@ -39,8 +39,11 @@ class PlotPanel(Panel):
             self.tabs.addTab(plot, title)
             plot.failed.connect(self.failed)
         self.tabs.currentChanged.connect(self._draw)
+        # Table and viewer follow a filter at once; of very many cells both would be felt.
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._draw)
         cells.table_changed.connect(self._on_table_changed)
-        cells.filters_changed.connect(self._draw)
+        cells.filters_changed.connect(self._soon.start)
 
     def _on_table_changed(self) -> None:
         columns = numeric_columns(self._cells.table)
