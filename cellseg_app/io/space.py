@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cellseg_app.atomic import output_error
 from cellseg_app.core.errors import OutputError
+from cellseg_app.core.sources import address_of
 
 _GIB = 1024**3
 _MIB = 1024**2
@@ -23,6 +24,12 @@ def require_writable(folder: Path | str) -> None:
         If it cannot.
     """
     folder = Path(folder)
+    if address_of(folder) is not None:
+        raise OutputError(
+            "Results are written to folders, not to addresses.",
+            "Choose a folder of this machine or of the network, and upload the results from there.",
+            path=folder,
+        )
     probe = folder / f".cellseg-probe-{uuid.uuid4().hex[:12]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

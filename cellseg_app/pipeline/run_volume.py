@@ -12,7 +12,7 @@ from typing import Any, Final
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.results import RunFiles, RunResult
 from cellseg_app.core.settings import RunSettings
-from cellseg_app.core.sources import absolute
+from cellseg_app.core.sources import absolute, as_source
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX, Volume
 from cellseg_app.inference.resample import ResampledArray
 from cellseg_app.inference.session import NetworkSession, open_session
@@ -308,7 +308,7 @@ def open_workspace(request: RunRequest, loaded: LoadedNetwork) -> Workspace:
 def identity_of_run(source: Path, settings: RunSettings) -> list[Any]:
     """What tells that the files that a run reads are still the same."""
     mask = settings.region.mask
-    return [*input_identity(source), *([] if mask is None else input_identity(Path(mask)))]
+    return [*input_identity(source), *([] if mask is None else input_identity(as_source(mask)))]
 
 
 def _announce(ready: Prepared, report: Reporting) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,3 +82,13 @@ def test_results_are_written_as_asked_and_told_apart_again(
     anew = cellseg("resegment", record, "-o", tmp_path / "anew", "--format", "tif",
                    "--label-type", "uint32").record  # fmt: skip
     assert anew.with_suffix(".csv").read_text() == record.with_suffix(".csv").read_text()
+
+
+def test_results_are_not_written_to_addresses(
+    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = cellseg("run", volume_file, "--weights", network, "-o", "s3://bucket/out")
+    assert outcome.code == 2
+    assert "s3://bucket/out: Results are written to folders" in outcome.errors
+    assert not (tmp_path / "s3:").exists()

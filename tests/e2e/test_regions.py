@@ -14,6 +14,7 @@ import tifffile
 from cellseg_app.core.blocks import whole
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.pipeline import cells_stage, network_stage
 from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
 
 BOX = (slice(12, 43), slice(26, 60), slice(0, 57))
@@ -71,6 +72,29 @@ def test_a_box_gives_what_the_whole_run_gives_there(
     at_face = np.unique(labels[:, BOX[1].start, :])
     assert at_face.any()
     assert table.loc[at_face[at_face > 0], "touches_border"].all()
+
+
+def test_a_region_of_a_large_volume_is_worked_in_blocks(
+    cellseg: Command,
+    volume_file: Path,
+    network: Path,
+    mask_file: tuple[Path, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    common = ("run", volume_file, "--weights", network, "--window", 16, "--precision", "float32")
+    for number, flags in enumerate((("--region", BOX_TEXT), ("--mask", mask_file[0]))):
+        flat = cellseg(*common, "-o", tmp_path / f"flat{number}", *flags).record
+        with monkeypatch.context() as small:
+            for module in (network_stage, cells_stage):
+                small.setattr(module, "MOST_FLAT_VOXELS", 0)
+            small.setattr(network_stage, "LAYER_BYTES", 4 * 16 * 30 * 30)
+            blocks = cellseg(*common, "-o", tmp_path / f"blocks{number}", *flags).record
+        for kind in ("probability", "labels"):
+            np.testing.assert_array_equal(_image(blocks, kind), _image(flat, kind))
+        pd.testing.assert_frame_equal(
+            pd.read_csv(blocks.with_suffix(".csv")), pd.read_csv(flat.with_suffix(".csv"))
+        )
 
 
 def test_windows_outside_of_the_box_are_not_run(
