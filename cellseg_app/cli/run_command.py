@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from cellseg_app.cli.arguments import (
     settings_from,
 )
 from cellseg_app.cli.terminal import Display, display_for
-from cellseg_app.cluster.connect import cluster_at
+from cellseg_app.cluster.connect import optional_cluster
 from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.core.interrupt import cancel_on_interrupt
 from cellseg_app.core.results import RunFailure
@@ -33,7 +31,6 @@ from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.pipeline.batch import BatchEvent, run_batch
 from cellseg_app.pipeline.networks import network_for, network_of_record
 from cellseg_app.pipeline.recording import settings_to_repeat
-from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.resegment import find_probability, resegment
 from cellseg_app.pipeline.run_volume import RunRequest, prepare
@@ -84,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
         loaded = _network(arguments, settings, record)
         if arguments.dry_run:
             return _estimate_only(sources, arguments.output, settings, loaded, report, display)
-        with _cluster(arguments.scheduler, report) as cluster:
+        with optional_cluster(arguments.scheduler, report.say) as cluster:
             result = run_batch(
                 sources,
                 arguments.output,
@@ -104,15 +101,6 @@ def _run(arguments: argparse.Namespace) -> int:
             files=paths,
         )
     return _exit_code(done, result.failures)
-
-
-@contextmanager
-def _cluster(scheduler: str | None, report: Reporting) -> Iterator[Cluster | None]:
-    if scheduler is None:
-        yield None
-        return
-    with cluster_at(scheduler, report.say) as cluster:
-        yield cluster
 
 
 def _exit_code(done: int, failures: tuple[RunFailure, ...]) -> int:

@@ -57,6 +57,18 @@ def cluster_at(scheduler: str, say: Callable[[str], None]) -> Iterator[DaskClust
         yield _announced(DaskCluster(client, threads), say)
 
 
+@contextmanager
+def optional_cluster(
+    scheduler: str | None, say: Callable[[str], None]
+) -> Iterator[DaskCluster | None]:
+    """As `cluster_at`; None, and nothing of Dask, where no scheduler is named."""
+    if not scheduler:
+        yield None
+        return
+    with cluster_at(scheduler, say) as cluster:
+        yield cluster
+
+
 def _client(where: Any) -> Any:  # noqa: ANN401 - an address or a cluster object of Dask
     from distributed import Client
 

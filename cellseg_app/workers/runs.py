@@ -126,22 +126,29 @@ def running_batch(
     output_folder: Path,
     settings: RunSettings,
     voxel_sizes_um_zyx: Mapping[Path, SpacingZYX],
+    scheduler: str | None = None,
 ) -> Work:
-    """Work that runs a batch; tells every `BatchEvent`, gives the `BatchResult`."""
+    """Work that runs a batch; tells every `BatchEvent`, gives the `BatchResult`.
+
+    `scheduler` is the address of Dask workers that compute the blocks, as behind `--scheduler`.
+    """
 
     def work(context: JobContext) -> object:
+        from cellseg_app.cluster.connect import optional_cluster
         from cellseg_app.pipeline.batch import run_batch
 
         loaded = shelf.network(settings.network)
-        return run_batch(
-            sources,
-            output_folder,
-            settings,
-            loaded,
-            report=reporting(context),
-            on_event=context.tell,
-            voxel_sizes_um_zyx=voxel_sizes_um_zyx,
-        )
+        with optional_cluster(scheduler, context.note) as cluster:
+            return run_batch(
+                sources,
+                output_folder,
+                settings,
+                loaded,
+                report=reporting(context),
+                on_event=context.tell,
+                voxel_sizes_um_zyx=voxel_sizes_um_zyx,
+                cluster=cluster,
+            )
 
     return work
 

@@ -22,11 +22,15 @@ from cellseg_app.core.blocks import Region, block_regions, whole
 from cellseg_app.core.errors import Cancelled
 from cellseg_app.core.progress import CancelToken, Progress
 from cellseg_app.core.settings import InferenceSettings, InstanceSettings, RunSettings
+from cellseg_app.inference.emptiness import EmptyWindows
 from cellseg_app.inference.weights import load_network
 from cellseg_app.io.chunked import CHUNK_ZYX
+from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
 from cellseg_app.io.open import open_volume
+from cellseg_app.io.run_record import read_record
 from cellseg_app.io.tiff_write import write_volume_tiff
 from cellseg_app.pipeline import cells_stage, network_stage
+from cellseg_app.pipeline import run_volume as run_volume_module
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.run_volume import RunRequest, run_volume
 from cellseg_app.pipeline.workspace import FOLDER_NAME
@@ -209,3 +213,32 @@ network_stage.LAYER_BYTES = 4 * 24 * 140 * 140
 instances.DEFAULT_BLOCK_ZYX = CHUNK_ZYX
 run(Path(sys.argv[1]), Path(sys.argv[2]))
 """
+
+
+def test_empty_windows_are_told_in_a_coarser_level_and_never_read(
+    scene: Path, in_blocks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_volume_module, "MOST_FLAT_VOXELS", 0)
+    shape = (96, 128, 256)
+    image = np.random.default_rng(0).normal(200, 10, shape)
+    image[:, :, :60] += 1000 * (touching_ellipsoids((96, 128, 60), 60, seed=0) > 0)
+    source = tmp_path / "sparse.zarr"
+    with OmeZarrSlabWriter(source, shape, dtype=np.uint16, spacing_um_zyx=(1, 1, 1)) as out:
+        out.write(image.astype(np.uint16))
+
+    def cells(*, skip_empty: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+        settings = RunSettings(inference=InferenceSettings(skip_empty=skip_empty))
+        folder = tmp_path / f"out{skip_empty}"
+        request = RunRequest(source, folder, settings, datetime.now().astimezone())
+        result = run_volume(request, load_network(scene / "blur.pt"), Reporting())
+        assert result.files.labels is not None
+        labels = np.asarray(open_volume(result.files.labels).data[whole(shape)])
+        return labels, read_record(result.files.record).notes
+
+    expected, _ = cells(skip_empty=False)
+    monkeypatch.setattr(EmptyWindows, "holds_nothing", None)
+    found, notes = cells(skip_empty=True)
+    np.testing.assert_array_equal(found, expected)
+    assert expected.max() > 30
+    (skipped,) = [note for note in notes if "held nothing" in note]
+    assert int(skipped.split()[0]) > 100

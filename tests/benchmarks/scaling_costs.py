@@ -1,0 +1,213 @@
+"""What the parts of a large run cost on this machine, and what a second worker brings.
+
+    python -m tests.benchmarks.scaling_costs FOLDER costs       one process, one thread
+    python -m tests.benchmarks.scaling_costs FOLDER workers 1   the same run over Dask
+    python -m tests.benchmarks.scaling_costs FOLDER workers 2
+
+Everything is written into `scaling_costs.json` beside this file, which `scaling_model` reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import fastremap
+import numpy as np
+import psutil
+from scipy import ndimage
+
+from cellseg_app.analysis.blockwise import BlockPlan
+from cellseg_app.analysis.joining import BlockPieces, join_pieces, reach_of
+from cellseg_app.analysis.kept import KeptBlocks
+from cellseg_app.cluster.connect import cluster_at
+from cellseg_app.cluster.dask_runner import DaskCluster
+from cellseg_app.core.blocks import Region, block_regions
+from cellseg_app.core.progress import Progress
+from cellseg_app.core.settings import (
+    CellSizeSettings,
+    InferenceSettings,
+    NetworkSettings,
+    OutputSettings,
+    RunSettings,
+)
+from cellseg_app.inference.devices import use_threads
+from cellseg_app.inference.feed import WindowFeed
+from cellseg_app.inference.windows import sample_starts, window_region
+from cellseg_app.pipeline import cells_stage, network_stage, run_volume
+from cellseg_app.pipeline.networks import network_for
+from cellseg_app.pipeline.remote_blocks import Cluster
+from cellseg_app.pipeline.reporting import Reporting
+from tests.benchmarks.virtual_volume import write_virtual_volume
+
+COSTS = Path(__file__).with_suffix(".json")
+_EDGE, _TISSUE = 384, 0.3
+_TASKS = 400
+
+
+@dataclass
+class Timeline:
+    """When each stage was first and last heard of, and how long it says it took."""
+
+    first: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def listen(self, report: Progress) -> None:
+        now = time.perf_counter()
+        self.first.setdefault(report.stage, now)
+        self.last[report.stage] = now
+
+    def seconds(self, stage: str) -> float:
+        """Of one stage."""
+        return self.last[stage] - self.first[stage]
+
+
+def main() -> None:
+    """Measure what was asked for and add it to the file."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("what", choices=["costs", "workers"])
+    parser.add_argument("n", type=int, nargs="?", default=1)
+    asked = parser.parse_args()
+    source = asked.folder / "scaling.zarr"
+    if not source.exists():
+        write_virtual_volume(source, _EDGE, tissue=_TISSUE)
+    known = json.loads(COSTS.read_text(encoding="utf-8")) if COSTS.exists() else {}
+    known |= _costs(source) if asked.what == "costs" else _with_workers(source, asked.n)
+    COSTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    print(json.dumps(known, indent=1, sort_keys=True))
+
+
+def _costs(source: Path) -> dict[str, Any]:
+    use_threads(1)
+    seconds, timeline, ready = _run(source, None)
+    session, n_voxels = ready.session, math.prod(ready.output_shape_zyx)
+    filled = _TISSUE * n_voxels
+    starts = sample_starts(session.grid, 300)
+    feed = WindowFeed(session.image, session.grid, 1, session.empty)
+    begin = time.perf_counter()
+    n_filled = sum(feed.holds_something(start) for start in starts)
+    both = (time.perf_counter() - begin) / len(starts)
+    regions = [window_region(session.grid, start) for start in starts]
+    begin = time.perf_counter()
+    for region in regions:
+        if session.empty is not None:
+            session.empty.region_holds_nothing(region)
+    looking = (time.perf_counter() - begin) / len(starts)
+    pieces = max(1, seconds["n_cells"])
+    return {
+        "window_s": session.timing.seconds_per_window,
+        "window_share_filled": n_filled / len(starts),
+        "look_and_read_s_per_window": both,
+        "look_s_per_window": looking,
+        "network_s": seconds["network"],
+        "windows": session.grid.n_windows,
+        "merge_s_per_block": _merging(),
+        "peaks_s_per_filled_voxel": timeline.seconds("Finding peaks") / filled,
+        "graph_s_per_cell": (timeline.first["Numbering cells"] - timeline.last["Finding peaks"])
+        / pieces,
+        "numbering_s_per_filled_voxel": timeline.seconds("Numbering cells") / filled,
+        "measuring_s_per_filled_voxel": timeline.seconds("Measuring cells") / filled,
+        "labels_written_s_per_voxel": timeline.seconds("writing labels") / n_voxels,
+        "map_written_s_per_voxel": timeline.seconds("writing map") / n_voxels,
+        "cells_per_filled_voxel": pieces / filled,
+        "processor": f"{psutil.cpu_count()} cores",
+    }
+
+
+def _merging() -> float:
+    """Seconds the starting process needs to join one block's faces to its neighbours."""
+    labels = np.zeros((128, 512, 512), np.uint32)
+    labels[::9, ::9, ::9] = 1
+    found, _ = ndimage.label(ndimage.binary_dilation(labels, iterations=4))
+    plan = BlockPlan((64, 256, 256))
+    shape = (labels.shape[0], labels.shape[1], labels.shape[2])
+    known = {}
+    for core in block_regions(shape, plan.block_zyx):
+        part, n = fastremap.renumber(found[reach_of(core, shape)].astype(np.uint32))
+        known[core[0].start, core[1].start, core[2].start] = BlockPieces(part, len(n), None)
+
+    def label(reach: Region) -> BlockPieces[None]:
+        return known[reach[0].start, reach[1].start, reach[2].start]
+
+    with tempfile.TemporaryDirectory() as folder:
+        keeping = replace(plan, kept=KeptBlocks(Path(folder)))
+        join_pieces(label, labels, plan=keeping, stage="x")
+        begin = time.perf_counter()
+        join_pieces(label, labels, plan=keeping, stage="x")
+        return (time.perf_counter() - begin) / len(known)
+
+
+def _with_workers(source: Path, n: int) -> dict[str, Any]:
+    with cluster_at(f"local:{n}", print) as found:
+        # One thread each, however many workers there are: only then do two compare with one.
+        cluster = DaskCluster(found.client, threads=1)
+        begin = time.perf_counter()
+        assert list(cluster.map(range(_TASKS), _nothing)) == list(range(_TASKS))
+        task_s = (time.perf_counter() - begin) / _TASKS
+        seconds, _, _ = _run(source, cluster)
+    return {f"workers_{n}": {"task_s": task_s, **seconds}}
+
+
+def _nothing(item: int) -> int:
+    return item
+
+
+def _run(
+    source: Path, cluster: Cluster | None
+) -> tuple[dict[str, float], Timeline, run_volume.Prepared]:
+    """Seconds by part of a run that is worked on in blocks, however small."""
+    settings = RunSettings(
+        network=NetworkSettings(name="SegResNet"),
+        inference=InferenceSettings(skip_empty=True, runtime="openvino", precision="bfloat16"),
+        size=CellSizeSettings(diameter=11.0, diameter_unit="px"),
+        output=OutputSettings(format="zarr"),
+    )
+    out = source.parent / f"scaling-out-{os.getpid()}"
+    request = run_volume.RunRequest(source, out, settings, datetime.now().astimezone())
+    timeline = Timeline()
+    report = Reporting(timeline.listen)
+    prepared: list[run_volume.Prepared] = []
+    with _as_large_volumes(prepared):
+        loaded = network_for(settings.network)
+        begin = time.perf_counter()
+        result = run_volume.run_volume(request, loaded, report, cluster)
+        total = time.perf_counter() - begin
+    shutil.rmtree(out)
+    return {**report.seconds, "total": total, "n_cells": result.n_cells}, timeline, prepared[0]
+
+
+@contextmanager
+def _as_large_volumes(prepared: list[run_volume.Prepared]) -> Iterator[None]:
+    modules = (network_stage, cells_stage, run_volume)
+    before = [module.MOST_FLAT_VOXELS for module in modules]
+    prepare = run_volume.prepare
+
+    def kept(*arguments: Any, **options: Any) -> run_volume.Prepared:
+        prepared.append(prepare(*arguments, **options))
+        return prepared[-1]
+
+    try:
+        for module in modules:
+            module.MOST_FLAT_VOXELS = 0
+        run_volume.prepare = kept
+        yield
+    finally:
+        run_volume.prepare = prepare
+        for module, number in zip(modules, before, strict=True):
+            module.MOST_FLAT_VOXELS = number
+
+
+if __name__ == "__main__":
+    main()

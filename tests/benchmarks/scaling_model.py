@@ -1,0 +1,174 @@
+"""How a run scales from 1 to 1000 workers: a discrete-event model with the costs measured here.
+
+    python -m tests.benchmarks.scaling_model [--storage 2.0] [--tissue 0.5] [--gpu 1]
+
+Reads `scaling_costs.json` (see `scaling_costs`). Workers take tasks from one queue; each reads and
+writes through one shared storage of so many GB/s, which serves one request after another; the
+process that started the run hands out tasks and takes their results, one after another. What
+`cellseg run --scheduler` does on that process alone (uniting cells, writing the results) runs there
+here too. Prints hours by number of workers, where the time goes, and where it stops scaling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.benchmarks.scaling_costs import COSTS
+
+_WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+_WINDOW, _STEP = 64, 48
+_VOXEL_BYTES, _MAP_BYTES, _LABEL_BYTES = 2, 2, 4
+# Chunks shrink to about these shares of their voxels' bytes.
+_IMAGE_SHARE, _LABEL_SHARE = 0.7, 0.1
+_CELL_BLOCK = 64 * 256 * 256
+# A block that tells cells apart reads its surroundings too.
+_HALO = 2.0
+_BLOCKS_PER_WORKER, _FEWEST_WINDOWS = 4, 512
+_MOST_TASKS = 20_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tasks of one kind: how many, and what one costs each who has a hand in it.
+
+    Attributes
+    ----------
+    compute_s
+        On a worker.
+    storage_bytes
+        Read and written.
+    merge_s
+        On the process that started the run, when the result arrives.
+    alone_s
+        There, once all have ended.
+    """
+
+    name: str
+    n: int
+    compute_s: float
+    storage_bytes: float
+    merge_s: float
+    alone_s: float = 0.0
+
+
+def simulate(part: Part, workers: int, *, task_s: float, bytes_per_s: float) -> float:
+    """Seconds until the last task of a part has ended and was merged.
+
+    Tasks are bundled where there are very many, which only makes the last ones end less evenly.
+    """
+    bundle = max(1, part.n // max(_MOST_TASKS, 8 * workers))
+    n = math.ceil(part.n / bundle)
+    free: list[tuple[float, int]] = [(0.0, worker) for worker in range(workers)]
+    arrivals: list[float] = []
+    storage, hand = 0.0, 0.0
+    for _ in range(n):
+        ready, worker = heapq.heappop(free)
+        # Handing a task out and taking its result cost the starting process about the same.
+        hand = max(hand, 0.0) + bundle * task_s / 2
+        begin = max(ready, hand)
+        storage = max(storage, begin) + bundle * part.storage_bytes / bytes_per_s
+        end = max(begin + bundle * part.compute_s, storage)
+        heapq.heappush(free, (end, worker))
+        heapq.heappush(arrivals, end)
+    merged = 0.0
+    while arrivals:
+        merged = max(merged, heapq.heappop(arrivals)) + bundle * (part.merge_s + task_s / 2)
+    return max(merged, hand) + part.alone_s
+
+
+def parts_of(voxels: float, tissue: float, workers: int, costs: dict[str, Any]) -> Iterator[Part]:
+    """What a volume takes, from the network to the written labels."""
+    windows = voxels / _STEP**3
+    per_block = max(_FEWEST_WINDOWS, windows / (_BLOCKS_PER_WORKER * workers))
+    # Windows shared by two blocks run twice.
+    edge = per_block ** (1 / 3)
+    twice = ((edge + 4 / 3) / edge) ** 3
+    blocks = math.ceil(windows / per_block)
+    filled = tissue * voxels
+    per_window = tissue * costs["window_s"] + (1 - tissue) * costs["look_s_per_window"]
+    network_bytes = filled * (_VOXEL_BYTES * _IMAGE_SHARE * twice + _MAP_BYTES)
+    yield Part(
+        "network",
+        blocks,
+        twice * per_block * (per_window + tissue * costs["read_s_per_window"]),
+        network_bytes / blocks,
+        0.0,
+    )
+    n = max(1, math.ceil(filled / _CELL_BLOCK))
+    cells = filled * costs["cells_per_filled_voxel"]
+    yield Part(
+        "finding cells",
+        n,
+        _CELL_BLOCK * costs["peaks_s_per_filled_voxel"],
+        _CELL_BLOCK * (_MAP_BYTES * _HALO + _LABEL_BYTES * _LABEL_SHARE),
+        costs["merge_s_per_block"],
+        cells * costs["graph_s_per_cell"],
+    )
+    yield Part(
+        "numbering",
+        n,
+        _CELL_BLOCK * costs["numbering_s_per_filled_voxel"],
+        _CELL_BLOCK * 2 * _LABEL_BYTES * _LABEL_SHARE,
+        0.0,
+    )
+    yield Part(
+        "measuring",
+        n,
+        _CELL_BLOCK * costs["measuring_s_per_filled_voxel"],
+        _CELL_BLOCK * (_LABEL_BYTES * _LABEL_SHARE + _MAP_BYTES + _VOXEL_BYTES * _IMAGE_SHARE),
+        costs["merge_s_per_block"],
+    )
+    yield Part("writing", 1, 0.0, 0.0, 0.0, filled * costs["labels_written_s_per_voxel"])
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--storage", type=float, default=2.0, help="GB/s of all workers together")
+    parser.add_argument("--tissue", type=float, default=0.5, help="share of the volume with cells")
+    parser.add_argument("--gpu", type=float, default=1.0, help="times faster is the network")
+    asked = parser.parse_args()
+    costs = _prepared(json.loads(COSTS.read_text(encoding="utf-8")), asked.gpu)
+    for name, n_bytes in (("2048³ (17 GB)", 2 * 2048**3), ("0.2 TB", 2e11), ("10 TB", 1e13)):
+        _table(name, n_bytes / _VOXEL_BYTES, asked, costs)
+
+
+def _table(name: str, voxels: float, asked: argparse.Namespace, costs: dict[str, Any]) -> None:
+    print(f"\n{name}, {asked.tissue:.0%} tissue, storage {asked.storage:g} GB/s")
+    last, told = math.inf, False
+    for workers in _WORKERS:
+        seconds = {
+            part.name: simulate(
+                part, workers, task_s=costs["task_s"], bytes_per_s=1e9 * asked.storage
+            )
+            for part in parts_of(voxels, asked.tissue, workers, costs)
+        }
+        total = sum(seconds.values())
+        shares = ", ".join(f"{part} {s / total:.0%}" for part, s in seconds.items())
+        stops = not told and last / total < 1.5
+        told = told or stops
+        mark = "  <- twice the workers bring less than 1.5 times" if stops else ""
+        print(f"{workers:5d} workers {total / 3600:10.2f} h  ({shares}){mark}")
+        last = total
+
+
+def _prepared(known: dict[str, Any], gpu: float) -> dict[str, Any]:
+    share = known["window_share_filled"]
+    looking = known["look_s_per_window"]
+    reading = max(0.0, known["look_and_read_s_per_window"] - looking) / max(share, 1e-6)
+    return {
+        **known,
+        "read_s_per_window": reading,
+        "window_s": known["window_s"] / gpu,
+        "task_s": known["workers_2"]["task_s"],
+    }
+
+
+if __name__ == "__main__":
+    main()
