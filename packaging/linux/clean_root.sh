@@ -10,9 +10,9 @@ make_clean_root() {
     require_root
     if [ ! -e "$archive" ]; then
         mkdir -p "$cache"
-        apt-get update -qq
+        apt-get update -qq -o Acquire::Retries=3
         sources="$(debian_sources amd64)"
-        mmdebstrap --quiet --variant=minbase --skip=cleanup/apt/lists \
+        mmdebstrap --quiet --aptopt='Acquire::Retries "3"' --variant=minbase --skip=cleanup/apt/lists \
             "$(debian_suite)" "$archive.part.tar.zst" "$sources"
         mv "$archive.part.tar.zst" "$archive"
     fi

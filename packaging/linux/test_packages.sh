@@ -81,8 +81,8 @@ chmod 755 "$root/tmp/$(basename "$archive")"
 ok "no Python, $(du -sm --one-file-system "$root" | cut -f1) MiB"
 
 say "Package for Debian"
-in_root "$root" -- apt-get update -qq
-in_root "$root" -- apt-get install -y -qq --no-install-recommends "/tmp/$(basename "$deb")" >"$work/apt.log" 2>&1 ||
+in_root "$root" -- apt-get update -qq -o Acquire::Retries=3
+in_root "$root" -- apt-get install -y -qq -o Acquire::Retries=3 --no-install-recommends "/tmp/$(basename "$deb")" >"$work/apt.log" 2>&1 ||
     { tail -20 "$work/apt.log"; fail "apt could not install $deb."; }
 ok "installed with nothing but its dependencies"
 in_root "$root" -- sh -c '! command -v python3' || fail "A dependency brought Python."

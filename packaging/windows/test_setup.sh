@@ -22,9 +22,9 @@ if [ "$(cat "$root/complete" 2>/dev/null)" != "$key" ]; then
     install_debian_packages mmdebstrap
     rm -rf --one-file-system "$root"
     mkdir -p "$cache"
-    apt-get update -qq
+    apt-get update -qq -o Acquire::Retries=3
     # 32- and 64-bit libraries of one suite, so that their versions agree.
-    mmdebstrap --quiet --variant=minbase --architectures=amd64,i386 \
+    mmdebstrap --quiet --aptopt='Acquire::Retries "3"' --variant=minbase --architectures=amd64,i386 \
         --include=wine,wine64,wine32:i386,fonts-wine,fonts-liberation,libfreetype6:i386 \
         "$(debian_suite)" "$root" "$(debian_sources amd64,i386)"
     inno="$(mktemp -d)"
