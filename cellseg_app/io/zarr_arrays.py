@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,9 @@ from cellseg_app.io.addresses import OPENING_PAUSES_S, patiently, read_bytes, st
 from cellseg_app.io.refusals import BROKEN_FILE_ERRORS, unreadable
 
 HAS_ZARR_3 = int(zarr.__version__.partition(".")[0]) >= 3
+if HAS_ZARR_3:
+    # More threads decode nothing sooner; they only take memory, and turns from the window's thread.
+    zarr.config.set({"threading.max_workers": max(2, os.cpu_count() or 2)})
 OME_VERSION: OmeVersion = "0.5" if HAS_ZARR_3 else "0.4"
 
 

@@ -38,6 +38,7 @@ from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.tiff_write import TiffSlabWriter
 from cellseg_app.state.display import Layer
 from cellseg_app.ui.controllers.scene import with_levels
+from cellseg_app.ui.garbage import GuiThreadGarbage
 from cellseg_app.viewers.reader import Delivery
 from cellseg_app.viewers.viewer import Viewer
 from cellseg_app.workers.files import coarser_levels
@@ -274,6 +275,8 @@ def main() -> None:
             drop_from_disk_cache(path)
     before = process.memory_info().rss
     viewer, dog = Viewer(), Watchdog()
+    # As in the window: garbage is collected in small steps, not whenever a reader makes some.
+    GuiThreadGarbage(viewer).settle()
     viewer.resize(1280, 800)
     viewer.show()
     wait(1500)
