@@ -9,7 +9,12 @@ install_debian_packages $window_packages
 program="$bundle/cellseg-app" command="$bundle/cellseg"
 [ -x "$program" ] || fail "$bundle is not there; run packaging/build_bundle.sh first."
 work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+server=""
+clean_up() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap clean_up EXIT
 export CELLSEG_DATA="$work/data"
 
 say "Command line"
@@ -35,6 +40,39 @@ grep -q "a GPU pack was taken" "$work/devices.log" || fail "$(cat "$work/devices
 CELLSEG_NO_GPU_PACK=1 "$command" devices >/dev/null || fail "CELLSEG_NO_GPU_PACK=1 does not help."
 rm -r "$CELLSEG_DATA/gpu"
 echo "ok     a fitting pack is taken, others are not"
+
+say "A volume at an address"
+mkdir "$work/served"
+"$(venv_with installer)/bin/python" - "$work/served/v.ome.zarr" <<'PYTHON'
+import sys
+
+import numpy as np
+import zarr
+
+group = zarr.open_group(sys.argv[1], mode="w", zarr_format=2)
+group.create_array("0", data=np.arange(8 * 16 * 16, dtype=np.uint16).reshape(8, 16, 16))
+axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+scale = {"type": "scale", "scale": [2.0, 0.5, 0.5]}
+levels = [{"path": "0", "coordinateTransformations": [scale]}]
+group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": levels}]
+PYTHON
+"$(venv_with installer)/bin/python" -u -m http.server --bind 127.0.0.1 --directory "$work/served" 0 \
+    >"$work/server.log" 2>&1 &
+server=$!
+for _ in $(seq 300); do
+    port="$(sed -n 's/^Serving HTTP on .* port \([0-9]*\).*/\1/p' "$work/server.log")"
+    if [ -n "$port" ]; then break; fi
+    sleep 0.1
+done
+[ -n "$port" ] || fail "The server for the test does not start."
+"$command" info "http://127.0.0.1:$port/v.ome.zarr" >"$work/info.log" 2>&1 ||
+    { cat "$work/info.log"; fail "OME-Zarr cannot be read from a server."; }
+cat "$work/info.log"
+echo "ok     OME-Zarr is read from a server"
+if "$command" run "$work/volumes" --scheduler local:1 -o "$work/out" >"$work/dask.log" 2>&1; then
+    fail "Dask is inside."
+fi
+grep "needs CellSeg for Python" "$work/dask.log" || { cat "$work/dask.log"; fail "It does not say how Dask is had."; }
 
 say "Self-test"
 on_screen "$program" --self-test --results dist/tests/bundle || fail "The self-test fails."

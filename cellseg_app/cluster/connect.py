@@ -11,6 +11,7 @@ from typing import Any, Final
 from cellseg_app.cluster.address import SchedulerAddress, parse_scheduler
 from cellseg_app.cluster.dask_runner import DaskCluster
 from cellseg_app.core.errors import InputError, SettingsError, UserError
+from cellseg_app.core.extras import how_to_install
 
 _CLASSES: Final = {
     "slurm": "SLURMCluster",
@@ -43,9 +44,7 @@ def cluster_at(scheduler: str, say: Callable[[str], None]) -> Iterator[DaskClust
     """
     address = parse_scheduler(scheduler)
     if find_spec("distributed") is None:
-        raise SettingsError(
-            "Dask is not installed.", "Install it with `pip install cellseg-app[cluster]`."
-        )
+        raise SettingsError("Dask is not installed.", how_to_install("cluster"))
     if address.kind == "running":
         with _client(address.address) as client:
             yield _announced(DaskCluster(client), say)
@@ -94,10 +93,7 @@ def _started(address: SchedulerAddress) -> Any:  # noqa: ANN401 - a cluster obje
         )
     options = _options(address)
     if find_spec("dask_jobqueue") is None:
-        raise SettingsError(
-            "dask-jobqueue is not installed.",
-            "Install it with `pip install cellseg-app[cluster]`.",
-        )
+        raise SettingsError("dask-jobqueue is not installed.", how_to_install("cluster"))
     import dask_jobqueue
 
     jobs = int(options.pop("jobs", 1))

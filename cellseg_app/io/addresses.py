@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from cellseg_app.core.errors import InputError
+from cellseg_app.core.extras import how_to_install
 
 _PACKAGES: Final = {
     "http": "aiohttp",
@@ -91,7 +92,7 @@ def _file_system(address: str) -> tuple[Any, str]:
         raise InputError(
             f"Addresses that begin with {scheme}:// need the package {package}, which is not "
             "installed here.",
-            'Install it with pip install "cellseg-app[remote]", or download the volume first.',
+            f"Download the volume first. {how_to_install('remote')}",
             path=address,
         ) from error
     except ValueError as error:

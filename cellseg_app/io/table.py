@@ -24,6 +24,7 @@ import pandas as pd
 
 from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import InputError
+from cellseg_app.core.extras import how_to_install
 from cellseg_app.core.results import RunFailure
 
 # What one sheet of Excel holds below its heading.
@@ -139,7 +140,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     if not _has_pyarrow():
         raise InputError(
             "It is a Parquet table, which needs the package pyarrow; it is not installed here.",
-            'Install it with pip install "cellseg-app[parquet]".',
+            how_to_install("parquet"),
             path=path,
         )
     try:

@@ -1,4 +1,7 @@
-"""Which installed packages the program needs when it runs: its requirements, and theirs."""
+"""Which installed packages the program needs when it runs: its requirements, and theirs.
+
+The extra `installer` names what the frozen program brings beside the requirements.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ import tomllib
 from packaging.requirements import Requirement
 
 _PROJECT: Final = Path(__file__).resolve().parents[2] / "pyproject.toml"
+# What freezes the program, with what that needs.
+_BUILD: Final = "pyinstaller"
 # Required by others, but taken out of the frozen program.
 _LEFT_OUT: Final = {"openvino-telemetry", "setuptools"}
 
@@ -20,7 +25,8 @@ def runtime_packages() -> list[str]:
     """Names, sorted, of every package that the frozen program brings."""
     found: set[str] = set()
     project = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
-    waiting = _needed(project["dependencies"])
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["installer"]]
+    waiting = [name for name in _needed(wanted) if name != _BUILD]
     while waiting:
         name = waiting.pop()
         if name in found:
