@@ -43,6 +43,7 @@ echo "ok     a fitting pack is taken, others are not"
 
 say "A volume at an address"
 mkdir "$work/served"
+touch "$work/server.log"
 "$(venv_with installer)/bin/python" - "$work/served/v.ome.zarr" <<'PYTHON'
 import sys
 
