@@ -91,6 +91,7 @@ class ContrastEditor(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._found: Statistics | None = None
+        self._shown: tuple[tuple[float, float], tuple[float, float]] | None = None
         self.bars = HistogramBars(self)
         self.slider = _range_slider(self)
         self.auto = QToolButton(self)
@@ -130,6 +131,10 @@ class ContrastEditor(QWidget):
             self.gamma.setValue(round(gamma * 100))
         if found is None or clims is None:
             return
+        if self._shown == (found.range, clims):
+            # Setting a compound slider takes some milliseconds, and every look of a layer asks.
+            return
+        self._shown = found.range, clims
         low, high = found.range
         with QSignalBlocker(self.slider):
             self.slider.setMinimum(min(low, clims[0]))  # type: ignore[arg-type]
@@ -143,6 +148,7 @@ class ContrastEditor(QWidget):
         if self._found is not None:
             least = (self._found.range[1] - self._found.range[0]) * _MIN_SPAN_FRACTION
             high = max(high, low + least)
+        self._shown = None
         self.bars.set_limits(low, high)
         self.clims_changed.emit(low, high)
 
