@@ -4,7 +4,9 @@
     python -m tests.benchmarks.scaling_costs FOLDER workers 1   the same run over Dask
     python -m tests.benchmarks.scaling_costs FOLDER workers 2
 
-Everything is written into `scaling_costs.json` beside this file, which `scaling_model` reads.
+Everything is written into `scaling_costs.json` beside this file, which `scaling_model` reads. Costs
+are processor time, which other programs on the machine do not change; runs over Dask are timed by
+the clock, and by the processor time of the workers.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from cellseg_app.core.settings import (
 )
 from cellseg_app.inference.devices import use_threads
 from cellseg_app.inference.feed import WindowFeed
+from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.windows import sample_starts, window_region
 from cellseg_app.pipeline import cells_stage, network_stage, run_volume
 from cellseg_app.pipeline.networks import network_for
@@ -64,7 +67,7 @@ class Timeline:
     last: dict[str, float] = field(default_factory=dict)
 
     def listen(self, report: Progress) -> None:
-        now = time.perf_counter()
+        now = time.process_time()
         self.first.setdefault(report.stage, now)
         self.last[report.stage] = now
 
@@ -96,22 +99,20 @@ def _costs(source: Path) -> dict[str, Any]:
     filled = _TISSUE * n_voxels
     starts = sample_starts(session.grid, 300)
     feed = WindowFeed(session.image, session.grid, 1, session.empty)
-    begin = time.perf_counter()
     n_filled = sum(feed.holds_something(start) for start in starts)
-    both = (time.perf_counter() - begin) / len(starts)
     regions = [window_region(session.grid, start) for start in starts]
-    begin = time.perf_counter()
+    begin = time.process_time()
     for region in regions:
         if session.empty is not None:
             session.empty.region_holds_nothing(region)
-    looking = (time.perf_counter() - begin) / len(starts)
+    looking = (time.process_time() - begin) / len(starts)
+    share = n_filled / len(starts)
     pieces = max(1, seconds["n_cells"])
     return {
-        "window_s": session.timing.seconds_per_window,
-        "window_share_filled": n_filled / len(starts),
-        "look_and_read_s_per_window": both,
+        "window_s": _per_filled(timeline.seconds("network"), looking, session, share),
+        "window_share_filled": share,
         "look_s_per_window": looking,
-        "network_s": seconds["network"],
+        "network_s": timeline.seconds("network"),
         "windows": session.grid.n_windows,
         "merge_s_per_block": _merging(),
         "peaks_s_per_filled_voxel": timeline.seconds("Finding peaks") / filled,
@@ -144,9 +145,15 @@ def _merging() -> float:
     with tempfile.TemporaryDirectory() as folder:
         keeping = replace(plan, kept=KeptBlocks(Path(folder)))
         join_pieces(label, labels, plan=keeping, stage="x")
-        begin = time.perf_counter()
+        begin = time.process_time()
         join_pieces(label, labels, plan=keeping, stage="x")
-        return (time.perf_counter() - begin) / len(known)
+        return (time.process_time() - begin) / len(known)
+
+
+def _per_filled(network_s: float, look_s: float, session: NetworkSession, share: float) -> float:
+    """Of one window that runs: reading, network, stitching, and writing its part of the map."""
+    n = session.grid.n_windows
+    return (network_s - look_s * n) / (share * n)
 
 
 def _with_workers(source: Path, n: int) -> dict[str, Any]:
@@ -156,8 +163,16 @@ def _with_workers(source: Path, n: int) -> dict[str, Any]:
         begin = time.perf_counter()
         assert list(cluster.map(range(_TASKS), _nothing)) == list(range(_TASKS))
         task_s = (time.perf_counter() - begin) / _TASKS
+        before = _worker_seconds(cluster)
         seconds, _, _ = _run(source, cluster)
-    return {f"workers_{n}": {"task_s": task_s, **seconds}}
+        worked = [
+            after - begin for begin, after in zip(before, _worker_seconds(cluster), strict=True)
+        ]
+    return {f"workers_{n}": {"task_s": task_s, "processor_s": sum(worked), **seconds}}
+
+
+def _worker_seconds(cluster: DaskCluster) -> list[float]:
+    return sorted(cluster.client.run(time.process_time).values())
 
 
 def _nothing(item: int) -> int:

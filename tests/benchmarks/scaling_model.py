@@ -96,7 +96,7 @@ def parts_of(voxels: float, tissue: float, workers: int, costs: dict[str, Any]) 
     yield Part(
         "network",
         blocks,
-        twice * per_block * (per_window + tissue * costs["read_s_per_window"]),
+        twice * per_block * per_window,
         network_bytes / blocks,
         0.0,
     )
@@ -159,12 +159,8 @@ def _table(name: str, voxels: float, asked: argparse.Namespace, costs: dict[str,
 
 
 def _prepared(known: dict[str, Any], gpu: float) -> dict[str, Any]:
-    share = known["window_share_filled"]
-    looking = known["look_s_per_window"]
-    reading = max(0.0, known["look_and_read_s_per_window"] - looking) / max(share, 1e-6)
     return {
         **known,
-        "read_s_per_window": reading,
         "window_s": known["window_s"] / gpu,
         "task_s": known["workers_2"]["task_s"],
     }
