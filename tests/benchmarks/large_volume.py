@@ -47,6 +47,8 @@ class Attempt:
     stages: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     record: Path | None = None
+    stage: str = "starting"
+    peaks: dict[str, int] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -82,7 +84,7 @@ def _attempt(command: Sequence[str], kill_in: str | None, at: float) -> Attempt:
         event = json.loads(line)
         now = time.monotonic() - begin
         if event.get("event") == "progress":
-            stage = event["stage"]
+            stage = attempt.stage = event["stage"]
             first, _ = attempt.stages.get(stage, (now, now))
             attempt.stages[stage] = (first, now)
             share = event["done"] / max(1, event["total"])
@@ -114,6 +116,7 @@ def _watch(pid: int, attempt: Attempt) -> None:
         except psutil.NoSuchProcess:
             return
         attempt.peak_bytes = max(attempt.peak_bytes, used)
+        attempt.peaks[attempt.stage] = max(attempt.peaks.get(attempt.stage, 0), used)
         time.sleep(0.1)
 
 
@@ -121,7 +124,8 @@ def _tell(attempt: Attempt) -> None:
     end = f"killed in {attempt.killed_in}" if attempt.killed_in else "ended"
     print(f"\n{attempt.seconds:.0f} s, peak {attempt.peak_bytes / 1e9:.2f} GB, {end}")
     for stage, (first, last) in attempt.stages.items():
-        print(f"  {stage}: {last - first:.0f} s")
+        peak = attempt.peaks.get(stage, 0) / 1e9
+        print(f"  {stage}: {last - first:.0f} s, at most {peak:.2f} GB")
     for note in attempt.notes:
         print(f"  - {note}")
 
