@@ -207,6 +207,7 @@ def _run(
 def _as_large_volumes(prepared: list[run_volume.Prepared]) -> Iterator[None]:
     modules = (network_stage, cells_stage, run_volume)
     before = [module.MOST_FLAT_VOXELS for module in modules]
+    fewest = network_stage._FEWEST_WINDOWS
     prepare = run_volume.prepare
 
     def kept(*arguments: Any, **options: Any) -> run_volume.Prepared:
@@ -216,10 +217,12 @@ def _as_large_volumes(prepared: list[run_volume.Prepared]) -> Iterator[None]:
     try:
         for module in modules:
             module.MOST_FLAT_VOXELS = 0
+        network_stage._FEWEST_WINDOWS = 64
         run_volume.prepare = kept
         yield
     finally:
         run_volume.prepare = prepare
+        network_stage._FEWEST_WINDOWS = fewest
         for module, number in zip(modules, before, strict=True):
             module.MOST_FLAT_VOXELS = number
 
