@@ -8,6 +8,7 @@ windows that cover a voxel add up to one: no second volume of weights is needed.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -186,9 +187,10 @@ def sample_starts(grid: WindowGrid, count: int) -> list[tuple[int, int, int]]:
     return [(z[i], y[j], x[k]) for i, j, k in numbers]
 
 
-def sample_windows(array: LazyArray, grid: WindowGrid, count: int) -> npt.NDArray[Any]:
-    """Read up to `count` windows (N, Z, Y, X) spread evenly over the grid."""
-    starts = sample_starts(grid, count)
+def read_windows(
+    array: LazyArray, grid: WindowGrid, starts: Sequence[tuple[int, int, int]]
+) -> npt.NDArray[Any]:
+    """Read windows (N, Z, Y, X) that begin at these voxels."""
     return np.stack([read_reflected(array, start, grid.window_zyx) for start in starts])
 
 

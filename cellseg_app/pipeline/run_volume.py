@@ -15,7 +15,8 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.sources import absolute, as_source
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX, Volume
 from cellseg_app.inference.resample import ResampledArray
-from cellseg_app.inference.session import NetworkSession, open_session
+from cellseg_app.inference.session import NetworkSession
+from cellseg_app.inference.session_setup import open_session
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.finite import check_values
 from cellseg_app.io.hashing import file_sha256

@@ -14,7 +14,8 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import Volume
 from cellseg_app.inference.cards import Normalization, OutputSpec
 from cellseg_app.inference.emptiness import bears_skipping
-from cellseg_app.inference.session import NetworkSession, open_session
+from cellseg_app.inference.session import NetworkSession
+from cellseg_app.inference.session_setup import open_session
 from cellseg_app.inference.weights import LoadedNetwork, load_network
 from tests.blur_network import write_blur_network
 

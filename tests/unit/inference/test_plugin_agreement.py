@@ -12,7 +12,7 @@ from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import Volume
 from cellseg_app.inference.nets import build_network
-from cellseg_app.inference.session import open_session
+from cellseg_app.inference.session_setup import open_session
 from cellseg_app.inference.weights import load_network
 from tests.reference_weights import reference_weights
 

@@ -15,7 +15,8 @@ from cellseg_app.core.volume import Volume
 from cellseg_app.inference.cards import ModelCard, OutputSpec, write_card
 from cellseg_app.inference.fingerprint import sha256_of
 from cellseg_app.inference.nets import build_network, network_traits
-from cellseg_app.inference.session import NetworkSession, open_session
+from cellseg_app.inference.session import NetworkSession
+from cellseg_app.inference.session_setup import open_session
 from cellseg_app.inference.weights import LoadedNetwork, load_network
 
 NARROW: dict[str, dict[str, object]] = {

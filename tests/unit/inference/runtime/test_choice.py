@@ -13,7 +13,8 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import Volume
 from cellseg_app.inference.runtime import agreement as agreement_module
 from cellseg_app.inference.runtime import choice as choice_module
-from cellseg_app.inference.session import NetworkSession, open_session
+from cellseg_app.inference.session import NetworkSession
+from cellseg_app.inference.session_setup import open_session
 from cellseg_app.inference.weights import LoadedNetwork
 from tests.seeded_networks import stored_network
 
