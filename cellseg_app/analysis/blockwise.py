@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from cellseg_app.core.blocks import Region, block_regions
 from cellseg_app.core.errors import InputError, SettingsError
@@ -31,6 +32,11 @@ Ids = npt.NDArray[np.intp]
 
 # Small enough for the caches, large enough that what is done per block does not count.
 DEFAULT_BLOCK_ZYX: ShapeZYX = (64, 256, 256)
+
+
+def all_cores() -> int:
+    """As many workers as keep the processor busy: the arithmetic gains nothing from more."""
+    return psutil.cpu_count(logical=False) or 1
 
 
 class WritableArray(LazyArray, Protocol):

@@ -113,20 +113,34 @@ class PlacedArray:
         self.ndim = len(self.shape)
 
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
-        target: list[slice] = []
-        origin: list[slice] = []
-        for asked, outer, size in zip(key[-3:], self._region, self.shape[-3:], strict=True):
-            read = range(*asked.indices(size))
-            first, last = (_n_below(read, end) for end in (outer.start, outer.stop))
-            begin = read.start + first * read.step - outer.start
-            target.append(slice(first, last))
-            origin.append(slice(begin, begin + (last - first) * read.step, read.step))
+        target, origin = overlap(key[-3:], self._region, self.shape[-3:])
         lengths = [len(range(*k.indices(n))) for k, n in zip(key, self.shape, strict=True)]
         result = np.zeros(lengths, self.dtype)
         if all(part.stop > part.start for part in target):
             leading = tuple(slice(0, n) for n in lengths[:-3])
             result[(*leading, *target)] = self._part[(*key[:-3], *origin)]
         return result
+
+
+def overlap(
+    key: tuple[slice, ...], region: Region, shape: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where what is read by slices of a lattice meets a region of it.
+
+    Returns
+    -------
+    target, origin
+        The common voxels in the array that is read and in the array of the region; where there are
+        none, a slice of `target` is empty.
+    """
+    target, origin = [], []
+    for asked, outer, size in zip(key, region, shape, strict=True):
+        read = range(*asked.indices(size))
+        first, last = (_n_below(read, end) for end in (outer.start, outer.stop))
+        begin = read.start + first * read.step - outer.start
+        target.append(slice(first, last))
+        origin.append(slice(begin, begin + (last - first) * read.step, read.step))
+    return tuple(target), tuple(origin)
 
 
 def _n_below(read: range, end: int) -> int:

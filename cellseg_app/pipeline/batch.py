@@ -7,7 +7,7 @@ import logging
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def run_batch(
 def _attempt(
     request: RunRequest, loaded: LoadedNetwork, report: Reporting, cluster: Cluster | None
 ) -> RunResult | RunFailure:
-    own = Reporting(report.progress, report.cancel, report.notify, report.considerate)
+    own = replace(report, seconds={})
     try:
         return run_volume(request, loaded, own, cluster)
     except Cancelled:

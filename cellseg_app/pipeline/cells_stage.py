@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from cellseg_app import __version__
-from cellseg_app.analysis.blockwise import BlockRunner, WritableArray
+from cellseg_app.analysis.blockwise import BlockRunner, WritableArray, all_cores
 from cellseg_app.analysis.class_choice import foreground_class
 from cellseg_app.analysis.cleanup import without_large_parts
 from cellseg_app.analysis.instances import InstanceResult, segment_instances
@@ -188,7 +187,7 @@ def _one_class(
             probability,
             floor,
             large,
-            workers=_workers(),
+            workers=all_cores(),
             progress=report.progress,
             cancel=report.cancel,
             runner=runner,
@@ -294,7 +293,7 @@ def _labelled(
         threshold=choice.threshold,
         options=choice.options,
         spacing_um_zyx=spacing_um_zyx,
-        workers=_workers(),
+        workers=all_cores(),
         progress=report.progress,
         cancel=report.cancel,
         runner=place.runner,
@@ -311,10 +310,6 @@ def _any_above(probability: LazyArray, threshold: float) -> bool:
         for z in z_slabs(shape, 4)
         if at_most(probability, part := (z, slice(0, shape[1]), slice(0, shape[2]))) > threshold
     )
-
-
-def _workers() -> int:
-    return psutil.cpu_count(logical=False) or 1
 
 
 def _measured(
@@ -335,7 +330,7 @@ def _measured(
         spacing_um_zyx=scene.spacing_um_zyx,
         settings=settings.statistics,
         n_voxels=None if scene.region is None else scene.region.n_voxels,
-        workers=_workers(),
+        workers=all_cores(),
         progress=report.progress,
         cancel=report.cancel,
         runner=place.runner,

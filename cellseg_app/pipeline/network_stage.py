@@ -151,9 +151,11 @@ def run_network(
     probability = workspace.chunked_probability(classes, shape)
     if run_blocks is not None:
         run_blocks(plan.blocks, stage)
-        return workspace.bounded_probability(classes, shape, plan.blocks)
-    for number, core in enumerate(plan.blocks):
-        run_block(session, core, number, workspace=workspace, probability=probability, stage=stage)
+    else:
+        for number, core in enumerate(plan.blocks):
+            run_block(
+                session, core, number, workspace=workspace, probability=probability, stage=stage
+            )
     return workspace.bounded_probability(classes, shape, plan.blocks)
 
 
@@ -217,10 +219,10 @@ def _chunk_rows(
         planes = sum(one.shape[1] for one in pending)
         if planes >= step or slab.end == depth:
             joined = np.concatenate(pending, axis=1)
-            whole = planes if slab.end == depth else planes // step * step
-            for begin in range(0, whole, step):
-                yield joined[:, begin : min(begin + step, whole)]
-            pending = [joined[:, whole:]]
+            ready = planes if slab.end == depth else planes // step * step
+            for begin in range(0, ready, step):
+                yield joined[:, begin : min(begin + step, ready)]
+            pending = [joined[:, ready:]]
 
 
 def _remember_blocks(workspace: Workspace, blocks: Sequence[Region]) -> None:

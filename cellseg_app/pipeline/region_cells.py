@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
-from cellseg_app.analysis.blockwise import BlockPlan
+from cellseg_app.analysis.blockwise import BlockPlan, all_cores
 from cellseg_app.analysis.mask_edge import cut_by_mask
 from cellseg_app.analysis.measure import moved
 from cellseg_app.core.results import CellTable
@@ -74,9 +73,7 @@ def cells_in_region(
     mask = None if region is None else region.mask_in_box
     if mask is None:
         return RegionCells(labels, n_cells, region)
-    plan = BlockPlan(
-        workers=psutil.cpu_count(logical=False) or 1, progress=report.progress, cancel=report.cancel
-    )
+    plan = BlockPlan(workers=all_cores(), progress=report.progress, cancel=report.cancel)
     cut = cut_by_mask(labels, mask, plan)
     if not drop_cut or len(cut) == 0:
         return RegionCells(labels, n_cells, region, cut)

@@ -230,11 +230,11 @@ class _Watch:
     ) -> None:
         self._workspace, self._stage = workspace, stage
         self._next_s = 0.0
-        self._left = {
-            block.number: part.windows_left(workspace.block_progress(block.number).planes)
-            for block, part in ((block, session.for_block(block.core)) for block in blocks)
-        }
         self._parts = {block.number: session.for_block(block.core) for block in blocks}
+        self._left = {
+            number: part.windows_left(workspace.block_progress(number).planes)
+            for number, part in self._parts.items()
+        }
 
     def look(self, *, now: bool = False) -> None:
         """Count what was done since, if it is time; raise `Cancelled` if asked to."""

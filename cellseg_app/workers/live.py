@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cellseg_app.core.blocks import CroppedArray, Region, region_shape, whole
+from cellseg_app.core.blocks import CroppedArray, Region, overlap, region_shape, whole
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 from cellseg_app.workers.jobs import JobContext, Work
@@ -95,17 +95,9 @@ class PatchedLabels:
 
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
         result = np.array(self._base[key], dtype=np.uint32)
-        target, origin = [], []
-        for part, outer, size in zip(key, self._region, self.shape, strict=True):
-            start, stop, step = part.indices(size)
-            read = range(start, stop, step)
-            hit = [n for n, voxel in enumerate(read) if outer.start <= voxel < outer.stop]
-            if not hit:
-                return result
-            first = start + hit[0] * step - outer.start
-            target.append(slice(hit[0], hit[-1] + 1))
-            origin.append(slice(first, first + (len(hit) - 1) * step + 1, step))
-        result[tuple(target)] = self._patch[tuple(origin)]
+        target, origin = overlap(key, self._region, self.shape)
+        if all(part.stop > part.start for part in target):
+            result[target] = self._patch[origin]
         return result
 
 

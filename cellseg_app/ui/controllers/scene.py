@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Signal
 
-from cellseg_app.core.blocks import Region, region_shape
+from cellseg_app.core.blocks import Region, region_shape, whole
+from cellseg_app.core.box import on_other_lattice
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.state.display import Layer
 from cellseg_app.viewers.viewer import Viewer
@@ -139,15 +140,9 @@ class SceneController(QObject):
         source, crop = self.tunable, self.visible_crop()
         if source is None or crop is None:
             return None
-        shape = self.viewer.layers[0].shape_zyx
         if self.preview is not None:
-            z, y, x = (slice(0, n) for n in source.shape_zyx)
-            return z, y, x
-        z, y, x = (
-            slice(s.start * new // old, max(s.start * new // old + 1, -(-s.stop * new // old)))
-            for s, old, new in zip(crop, shape, source.shape_zyx, strict=True)
-        )
-        return z, y, x
+            return whole(source.shape_zyx)
+        return on_other_lattice(crop, self.viewer.layers[0].shape_zyx, source.shape_zyx)
 
     def _frame_region(self) -> None:
         layers = self.viewer.layers
