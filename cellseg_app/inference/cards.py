@@ -37,13 +37,16 @@ class Normalization(_Value):
     """What happens to intensities before the network.
 
     `quantile_scale` maps the two quantiles to 0 and 1; `quantile_clip` clips to them and keeps
-    camera counts; `volume` measures them once, `window` anew in every window.
+    camera counts; `volume` measures them once, `window` anew in every window. With
+    `background_diameters`, what varies slowly over a box of so many object diameters is taken away
+    first; see `WithoutBackground`.
     """
 
     scope: Literal["volume", "window"] = "volume"
     kind: Literal["quantile_scale", "quantile_clip", "none"] = "quantile_scale"
     low_quantile: Quantile = 0.01
     high_quantile: Quantile = 0.999
+    background_diameters: float | None = Field(default=None, ge=1.5, le=20)
 
     @model_validator(mode="after")
     def _ordered(self) -> Normalization:
@@ -165,6 +168,14 @@ class ModelCard(_Value):
         chosen = self.output.foreground_class
         if chosen is not None and chosen >= self.classes:
             raise ValueError("foreground_class must be smaller than classes")
+        seen = self.normalization
+        if seen.background_diameters is not None and (
+            self.object_diameter_voxels is None
+            or (seen.scope, seen.kind) != ("volume", "quantile_scale")
+        ):
+            raise ValueError(
+                "background_diameters needs object_diameter_voxels and one scale per volume"
+            )
         return self
 
 

@@ -13,6 +13,7 @@ from cellseg_app.core.blocks import Region
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.core.settings import InferenceSettings, RunSettings
 from cellseg_app.core.volume import LazyArray, Volume
+from cellseg_app.inference.background import sample_for_scale, without_background
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.devices import choose_device
 from cellseg_app.inference.emptiness import (
@@ -23,7 +24,7 @@ from cellseg_app.inference.emptiness import (
     find_empty_windows,
 )
 from cellseg_app.inference.lattice import NetworkLattice, network_lattice
-from cellseg_app.inference.normalize import IntensityScale, intensity_scale, sample_voxels
+from cellseg_app.inference.normalize import IntensityScale, intensity_scale
 from cellseg_app.inference.predictor import WindowPredictor
 from cellseg_app.inference.runtime.choice import choose_runtime
 from cellseg_app.inference.runtime.forwards import torch_device
@@ -78,8 +79,9 @@ def open_session(
     """
     card, wanted = loaded.card, settings.inference
     lattice = network_lattice(volume, card, settings.size)
-    scale = _volume_scale(card, volume.data)
-    image = lattice.view(volume.data)
+    view = lattice.view(volume.data)
+    image = without_background(view, card.normalization, card.object_diameter_voxels)
+    scale = _volume_scale(card, volume.data, image)
     grid = _grid(card, lattice, wanted)
     placement = _placement(loaded, wanted)
     probe_grid = _probe_grid(card, grid, lattice, wanted)
@@ -88,7 +90,8 @@ def open_session(
     sample = read_windows(image, probe_grid, starts)
     order = brightest_first(sample)
     sample, regions = sample[order], [window_region(probe_grid, starts[place]) for place in order]
-    view = coarse_view(coarser, lattice.shape_zyx)
+    # A coarser copy tells nothing of a volume whose background is taken away.
+    coarse = coarse_view(coarser, lattice.shape_zyx) if image is view else None
     task = Task(
         loaded,
         sample[: placement.batch],
@@ -116,7 +119,7 @@ def open_session(
         timing=_timing(trial, grid, probe_grid, wanted),
         volume_shape_zyx=volume.shape_zyx,
         overlap=wanted.overlap,
-        empty=_empty_windows(task, trial, sample, wanted, coarse=view, regions=regions),
+        empty=_empty_windows(task, trial, sample, wanted, coarse=coarse, regions=regions),
         notes_at_start=(
             *loaded.notes,
             *_window_notes(card, wanted),
@@ -134,12 +137,12 @@ def _timing(
     return ProbeTiming(trial.seconds * larger * views, int(trial.grown_bytes * larger))
 
 
-def _volume_scale(card: ModelCard, image: LazyArray) -> IntensityScale | None:
+def _volume_scale(card: ModelCard, volume: LazyArray, seen: LazyArray) -> IntensityScale | None:
     spec = card.normalization
     if spec.kind == "none" or spec.scope == "window":
         return None
     return intensity_scale(
-        sample_voxels(image),
+        sample_for_scale(volume, seen),
         spec.low_quantile,
         spec.high_quantile,
         rescale=spec.kind == "quantile_scale",

@@ -15,6 +15,7 @@ from cellseg_app.core.blocks import Region, block_regions
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
 from cellseg_app.core.settings import CellSizeSettings
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
+from cellseg_app.inference.background import without_background
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.lattice import network_lattice
 from cellseg_app.io.naming import volume_name
@@ -98,8 +99,10 @@ def _parts(path: Path, plan: UnlabelledPlan, *, most: int) -> list[Sample]:
     if volume.spacing_um_zyx is None:
         volume = replace(volume, spacing_um_zyx=plan.fallback_spacing_um_zyx)
     lattice = network_lattice(volume, plan.card, plan.size)
-    image = lattice.view(volume.data)
-    scale = volume_scale(volume.data, plan.card.normalization)
+    card = plan.card
+    view = lattice.view(volume.data)
+    image = without_background(view, card.normalization, card.object_diameter_voxels)
+    scale = volume_scale(volume.data, image, card.normalization)
     regions = parts_of(lattice.shape_zyx)
     picked = np.unique(np.linspace(0, len(regions) - 1, 2 * most).round().astype(int))
     parts = []

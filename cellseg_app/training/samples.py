@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.atomic import atomic_path
+from cellseg_app.core.blocks import whole
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.volume import LazyArray, ShapeZYX
+from cellseg_app.inference.background import sample_for_scale, without_background
 from cellseg_app.inference.cards import Normalization
-from cellseg_app.inference.normalize import IntensityScale, intensity_scale, sample_voxels
-from cellseg_app.inference.resample import resample
+from cellseg_app.inference.normalize import IntensityScale, intensity_scale
+from cellseg_app.inference.resample import ResampledArray, resample
 from cellseg_app.training.foreground import plain_foreground
 from cellseg_app.training.settings import OWN_NORMALIZATION, TargetKind
 from cellseg_app.training.targets import centre_peaked, resample_labels, typical_diameter
@@ -95,10 +97,14 @@ def make_sample(
         shape = (z, y, x)
     objects = resample_labels(labels, shape) if shape != labels.shape else labels
     answer = centre_peaked(objects) if target == "centre_peaked" else plain_foreground(objects)
-    scale = volume_scale(image, normalization)
-    seen = resample(scale.apply(image), shape)
+    view = ResampledArray(image, shape)
+    seen = without_background(view, normalization, object_diameter_voxels)
+    scale = volume_scale(image, seen, normalization)
+    # Scaled first where nothing is taken away: recipes in older cards then repeat to the last bit.
+    as_it_is = seen is view
+    voxels = resample(scale.apply(image), shape) if as_it_is else scale.apply(seen[whole(shape)])
     return Sample(
-        image=np.clip(seen, -100, 1000).astype(np.float16),
+        image=np.clip(voxels, -100, 1000).astype(np.float16),
         target=np.rint(255 * answer).astype(np.uint8),
         labels=objects.astype(np.uint16),
         low=scale.low,
@@ -106,12 +112,20 @@ def make_sample(
     )
 
 
-def volume_scale(image: LazyArray, normalization: Normalization) -> IntensityScale:
-    """Return the scale that puts the quantiles of the card at 0 and 1, whatever its kind."""
+def volume_scale(image: LazyArray, seen: LazyArray, normalization: Normalization) -> IntensityScale:
+    """Return the scale that puts the quantiles of the card at 0 and 1, whatever its kind.
+
+    Parameters
+    ----------
+    image, seen
+        The volume, and what the network sees of it, as `sample_for_scale` takes them.
+    normalization
+        Of the card.
+    """
     ends = (normalization.low_quantile, normalization.high_quantile)
     if normalization.kind == "none":
         ends = (LOW_QUANTILE, HIGH_QUANTILE)
-    return intensity_scale(sample_voxels(image), *ends, rescale=True)
+    return intensity_scale(sample_for_scale(image, seen), *ends, rescale=True)
 
 
 def write_sample(sample: Sample, path: Path) -> None:

@@ -23,7 +23,6 @@ CARDS = sorted(
 CENTRES = np.array([(12, 12, 12), (12, 30, 16), (30, 14, 30), (31, 31, 13), (20, 29, 33)], float)
 DIAMETER = 11.0
 SHORTFALLS = {
-    ("WNet", "gradient"): "without labels, the bright end of a slope is a bright part",
     ("SwinUNetR", "white"): "trained for 1,000 steps only, it sees a few cells in noise",
     ("SwinUNetR", "poisson"): "trained for 1,000 steps only, it sees a few cells in noise",
 }
