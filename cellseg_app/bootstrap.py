@@ -20,6 +20,7 @@ _ENGINE_LIBRARIES: Final = {
     "darwin": ("libc10.dylib", "libtorch_cpu.dylib", "libtorch_python.dylib"),
 }.get(sys.platform, ())
 _LOG_BYTES: Final = 2_000_000
+_SWITCH_INTERVAL_S: Final = 0.0005
 _FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
 _faults: IO[str] | None = None
 
@@ -27,6 +28,9 @@ _faults: IO[str] | None = None
 def prepare() -> None:
     """Make the process ready for Qt; safe to call twice."""
     _give_streams()
+    # The window takes Python's lock for every call into Qt, hundreds of times a turn; as long
+    # as the engine computes in Python, each may wait for this long.
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     os.environ["QT_API"] = "pyside6"
     _start_log(user_log_path())
     if sys.platform == "win32":

@@ -59,6 +59,7 @@ class Cells(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._table = pd.DataFrame({"label": np.zeros(0, np.int64)})
+        self._numeric: list[str] = []
         self._filters: tuple[RangeFilter, ...] = ()
         self._kept = np.ones(0, dtype=bool)
         self._chosen: int | None = None
@@ -67,6 +68,11 @@ class Cells(QObject):
     def table(self) -> pd.DataFrame:
         """One row per cell, column `label` among others."""
         return self._table
+
+    @property
+    def numeric_columns(self) -> list[str]:
+        """The columns that can be plotted and filtered, without the label id."""
+        return self._numeric
 
     @property
     def filters(self) -> tuple[RangeFilter, ...]:
@@ -105,15 +111,18 @@ class Cells(QObject):
 
     def set_table(self, table: pd.DataFrame | None, *, keep_filters: bool = False) -> None:
         """Take another table; filters on columns that it lacks are dropped."""
-        empty = pd.DataFrame({"label": np.zeros(0, np.int64)})
-        table = empty if table is None else table
+        if table is None:
+            if len(self._table) == 0:
+                return
+            table = pd.DataFrame({"label": np.zeros(0, np.int64)})
         # Anew only where it must be: that copies the table.
         is_counted = isinstance(table.index, pd.RangeIndex) and table.index.equals(
             pd.RangeIndex(len(table))
         )
         self._table = table if is_counted else table.reset_index(drop=True)
-        columns = set(numeric_columns(self._table))
-        kept = [f for f in self._filters if f.column in columns] if keep_filters else []
+        self._numeric = numeric_columns(self._table)
+        known = set(self._numeric)
+        kept = [f for f in self._filters if f.column in known] if keep_filters else []
         self._filters = tuple(kept)
         self._refilter()
         self._chosen = None
@@ -167,8 +176,10 @@ class Cells(QObject):
 
 def numeric_columns(table: pd.DataFrame) -> list[str]:
     """The columns that can be plotted and filtered, without the label id."""
+    # Taking columns out one by one to ask for their types takes a hundred times as long.
+    types = zip(table.columns.tolist(), table.dtypes.tolist(), strict=True)
     return [
         str(name)
-        for name in table.columns
-        if name != "label" and pd.api.types.is_numeric_dtype(table[name].dtype)
+        for name, dtype in types
+        if name != "label" and pd.api.types.is_numeric_dtype(dtype)
     ]

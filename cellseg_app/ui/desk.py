@@ -14,6 +14,7 @@ from cellseg_app.state.settings import UserSettings, write_settings
 from cellseg_app.ui.cells import Cells
 from cellseg_app.ui.panels.message_bar import MessageBar
 from cellseg_app.ui.theme import Appearance
+from cellseg_app.ui.turns import Turns
 from cellseg_app.workers.lane import JobHandle, Lane
 from cellseg_app.workers.runs import NetworkShelf
 
@@ -55,9 +56,19 @@ class Desk:
     shelf: NetworkShelf
     actions: Mapping[str, QAction]
     messages: MessageBar
+    turns: Turns = field(default_factory=Turns)
 
     def remember(self, **changes: object) -> None:
-        """Change what is remembered from one start to the next, and save it."""
+        """Change what is remembered from one start to the next, and save it soon.
+
+        Not at once: a disk may take longer to say that it is written than a window may stall.
+        """
+        self.user = self.user.model_copy(update=changes)
+        file, user = self.settings_file, self.user
+        self.lanes.files.submit("Saving settings", lambda _: write_settings(file, user))
+
+    def remember_last(self, **changes: object) -> None:
+        """The same once the lanes have ended: what they had not saved yet is saved with it."""
         self.user = self.user.model_copy(update=changes)
         write_settings(self.settings_file, self.user)
 

@@ -231,7 +231,7 @@ class MainWindow(QMainWindow):
 
     def _on_previewed(self, preview: object) -> None:
         self.results.show_preview(preview)  # type: ignore[arg-type]
-        self.docks["table"].raise_()
+        self.desk.turns.later("raise", self.docks["table"].raise_)
         self._refresh_actions()
 
     def _on_volume_done(self, path: Path, record: Path) -> None:
@@ -297,9 +297,11 @@ class MainWindow(QMainWindow):
                 self._is_closing = True
                 self.runs.cancel(keep_note=True)
             return
-        self.desk.remember(**saved_layout(self))
+        layout = saved_layout(self)
         self.hide()
+        self.desk.turns.forget()
         self.desk.lanes.stop()
+        self.desk.remember_last(**layout)
         self.viewer.shutdown()
         # Last: a thread that logs must not be the one to delete what it logs to.
         self.log.stop_listening()

@@ -92,7 +92,7 @@ class LabelColors:
         Whether each label id is drawn, by the id; those beyond its end are not. None for all.
     """
 
-    table: Pixels = field(default_factory=lambda: _plain_table())
+    table: Pixels = field(default_factory=lambda: plain_table())
     numbers: npt.NDArray[np.uint8] | None = None
     shown: npt.NDArray[np.bool_] | None = None
 
@@ -109,7 +109,7 @@ class LabelColors:
     def only(self, ids: npt.NDArray[np.int64] | None) -> LabelColors:
         """The same colours for some label ids, and none for the others; None for all."""
         if ids is None:
-            return replace(self, shown=None)
+            return self if self.shown is None else replace(self, shown=None)
         shown = np.zeros((int(ids.max()) if ids.size else 0) + 2, bool)
         shown[ids] = True
         return replace(self, shown=shown)
@@ -149,7 +149,9 @@ def colors_by_value(of_labels: LabelValues, colormap: str) -> LabelColors:
     return LabelColors(np.concatenate([np.zeros(1, np.uint32), grey, ramp]), numbers)
 
 
-def _plain_table() -> Pixels:
+@lru_cache(maxsize=1)
+def plain_table() -> Pixels:
+    """Pixels of the label colours by their number, the first transparent."""
     rgb = np.array([np.asarray(cmap.Color(color))[:3] for color in LABEL_COLORS])
     return np.concatenate([np.zeros(1, np.uint32), pixels_of(rgb)])
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, Slot
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Slot
 from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cellseg_app.state.display import Layer, LayerLook
+from cellseg_app.state.display import Layer, LayerKind, LayerLook
 from cellseg_app.viewers.colors import INTENSITY_COLORMAPS, intensity_table
 from cellseg_app.viewers.contrast import ContrastEditor
 from cellseg_app.viewers.overview import Statistics
@@ -54,7 +54,9 @@ class LayerPanel(QWidget):
         self.outlines = QCheckBox("Outlines only", self)
         self.outlines.setToolTip("Draw only the borders of cells, to see the image inside them")
         self.contrast = ContrastEditor(self)
+        self._arranged_for: LayerKind | None = None
         self._arrange()
+        self._show_editors(None)
         self._connect()
         self._rebuild()
 
@@ -92,7 +94,10 @@ class LayerPanel(QWidget):
             self.colormap.addItem(_swatch(name), name)
 
     def _connect(self) -> None:
-        self._viewer.layers_changed.connect(self._rebuild)
+        # The layers are drawn first, and the panel follows in a turn of its own.
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._rebuild)
+        self._viewer.layers_changed.connect(self._soon.start)
         self._viewer.statistics_ready.connect(self._on_statistics)
         self._state.events.looks.connect(self._on_looks)
         self.list.currentItemChanged.connect(self._show)
@@ -128,16 +133,22 @@ class LayerPanel(QWidget):
     def _show(self, *_: object) -> None:
         layer = self.layer
         look = None if layer is None else self._state.looks.get(layer.key)
-        is_labels = layer is not None and layer.kind == "labels"
-        self.empty.setVisible(layer is None)
-        for widget in (self.list, self.opacity):
-            widget.setVisible(layer is not None)
-        self._form.setRowVisible(self.opacity, layer is not None)
-        self._form.setRowVisible(self.colormap, layer is not None and not is_labels)
-        self.contrast.setVisible(layer is not None and not is_labels)
-        self.outlines.setVisible(is_labels)
+        kind = None if layer is None else layer.kind
+        if kind != self._arranged_for:
+            # Laying everything out anew takes longer than all the rest, and looks change often.
+            self._arranged_for = kind
+            self._show_editors(kind)
         if layer is not None and look is not None:
             self._show_look(layer, look)
+
+    def _show_editors(self, kind: LayerKind | None) -> None:
+        has_colors = kind not in (None, "labels")
+        self.empty.setVisible(kind is None)
+        self.list.setVisible(kind is not None)
+        self._form.setRowVisible(self.opacity, kind is not None)
+        self._form.setRowVisible(self.colormap, has_colors)
+        self.contrast.setVisible(has_colors)
+        self.outlines.setVisible(kind == "labels")
 
     def _show_look(self, layer: Layer, look: LayerLook) -> None:
         with QSignalBlocker(self.opacity), QSignalBlocker(self.colormap):

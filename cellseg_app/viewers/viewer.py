@@ -66,7 +66,7 @@ class Viewer(QWidget):
         self._layers: tuple[Layer, ...] = ()
         self._tiles: tuple[GridTile, ...] | None = None
         self._statistics: dict[str, Statistics] = {}
-        self._colors = LabelColors()
+        self._colors = self._drawn_colors = LabelColors()
         self._only: npt.NDArray[np.int64] | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -98,8 +98,7 @@ class Viewer(QWidget):
             self._restart_at_middle()
         self.class_slider.set_n_classes(max((x.n_classes for x in self._layers), default=1))
         self.ortho.set_layers(self._layers)
-        if self._tiles is None:
-            self._show_tiles(tiles_of(self._layers))
+        self._show_own_tiles()
         if is_new_volume:
             self.fit()
         self._survey(layer for layer in self._layers if layer not in before)
@@ -112,7 +111,10 @@ class Viewer(QWidget):
         shown = [layer for tile in self._tiles or () for layer in tile.layers]
         self._forget(x for x in before if x not in shown and x not in self._layers)
         self._add_looks(shown)
-        self._show_tiles(tiles_of(self._layers) if tiles is None else tiles)
+        if self._tiles is None:
+            self._show_own_tiles()
+        else:
+            self._show_tiles(self._tiles)
         fresh = {id(x): x for x in shown if x not in before and x not in self._layers}
         self._survey(fresh.values())
 
@@ -122,7 +124,10 @@ class Viewer(QWidget):
 
     def set_label_colors(self, values: LabelValues | None, colormap: str = "viridis") -> None:
         """Colour labels by a value of each cell; None for distinct colours."""
-        self._colors = LabelColors() if values is None else colors_by_value(values, colormap)
+        if values is not None:
+            self._colors = colors_by_value(values, colormap)
+        elif self._colors.numbers is not None:
+            self._colors = LabelColors()
         self._color_labels()
 
     def show_only(self, label_ids: npt.NDArray[np.int64] | None) -> None:
@@ -132,6 +137,9 @@ class Viewer(QWidget):
 
     def _color_labels(self) -> None:
         colors = self._colors.only(self._only)
+        if colors is self._drawn_colors:
+            return
+        self._drawn_colors = colors
         self.ortho.set_colors(colors)
         # What is compared are other results, whose ids mean other cells.
         self.grid.set_colors(self._colors if self._tiles is not None else colors)
@@ -248,6 +256,15 @@ class Viewer(QWidget):
         if shape is not None:
             self.state.cursor_zyx = (shape[0] // 2, shape[1] // 2, shape[2] // 2)
 
+    def _show_own_tiles(self) -> None:
+        """Image and results side by side; panes that nobody looks at are not made."""
+        if self._tiles is not None:
+            return
+        if self.state.mode == "grid":
+            self._show_tiles(tiles_of(self._layers))
+        else:
+            self.grid.close_panes()
+
     def _show_tiles(self, tiles: Sequence[GridTile]) -> None:
         self.grid.set_tiles(tiles, self._scale())
 
@@ -289,6 +306,7 @@ class Viewer(QWidget):
         self.ortho.set_overview(overview)
 
     def _on_mode_changed(self, mode: Mode) -> None:
+        self._show_own_tiles()
         self._pages.setCurrentWidget(self.grid if mode == "grid" else self.ortho)
 
     def _on_cursor_changed(self, voxel_zyx: ShapeZYX) -> None:

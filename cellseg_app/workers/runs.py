@@ -13,6 +13,7 @@ from cellseg_app.core.errors import UserError
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import NetworkSettings, RunSettings
 from cellseg_app.core.volume import SpacingZYX
+from cellseg_app.state.unfinished import note_batch
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.scratch import remove_dead_scratch
 
@@ -126,10 +127,12 @@ def running_batch(
     output_folder: Path,
     settings: RunSettings,
     voxel_sizes_um_zyx: Mapping[Path, SpacingZYX],
+    note: Path,
     scheduler: str | None = None,
 ) -> Work:
     """Work that runs a batch; tells every `BatchEvent`, gives the `BatchResult`.
 
+    `note` is written first, so that the next start can offer to go on after a crash.
     `scheduler` is the address of Dask workers that compute the blocks, as behind `--scheduler`.
     """
 
@@ -137,6 +140,13 @@ def running_batch(
         from cellseg_app.cluster.connect import optional_cluster
         from cellseg_app.pipeline.batch import run_batch
 
+        note_batch(
+            note,
+            sources,
+            output_folder=output_folder,
+            settings=settings,
+            voxel_sizes_um_zyx=voxel_sizes_um_zyx,
+        )
         loaded = shelf.network(settings.network)
         with optional_cluster(scheduler, context.note) as cluster:
             return run_batch(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+import pandas as pd
+from PySide6.QtCore import QObject
 
 from cellseg_app.state.display import Layer
 from cellseg_app.ui.controllers.scene import SceneController, with_levels
@@ -23,15 +24,7 @@ _COLORMAP = "viridis"
 
 
 class ResultsController(QObject):
-    """Connects records, table, plots and viewer; cells are known by their label id.
-
-    Signals
-    -------
-    shown
-        A result is in the viewer, a `LoadedResult`.
-    """
-
-    shown = Signal(object)
+    """Connects records, table, plots and viewer; cells are known by their label id."""
 
     def __init__(
         self, desk: Desk, scene: SceneController, *, table: TablePanel, plots: PlotPanel
@@ -59,11 +52,11 @@ class ResultsController(QObject):
     def show_preview(self, preview: Preview) -> None:
         """Show the cells of a crop."""
         self._scene.show_preview(preview)
-        self._desk.cells.set_table(preview.cells.table)
+        self._show_table(preview.cells.table)
 
     def show_live(self, cells: LiveCells) -> None:
         """Show the table of cells told apart with other settings."""
-        self._desk.cells.set_table(cells.table, keep_filters=True)
+        self._show_table(cells.table, keep_filters=True)
 
     def compare(self) -> None:
         """Show the results of the list side by side, and plot them against each other."""
@@ -100,8 +93,11 @@ class ResultsController(QObject):
         if item is None or item.record != result.record_path:
             return
         self._scene.show_result(result)
-        self._desk.cells.set_table(result.table)
-        self.shown.emit(result)
+        self._show_table(result.table)
+
+    def _show_table(self, table: pd.DataFrame | None, *, keep_filters: bool = False) -> None:
+        cells = self._desk.cells
+        self._desk.turns.later("table", lambda: cells.set_table(table, keep_filters=keep_filters))
 
     def _on_compared(self, results: object) -> None:
         assert isinstance(results, list)

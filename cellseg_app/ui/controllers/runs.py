@@ -18,7 +18,6 @@ from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import QueueItem
 from cellseg_app.state.unfinished import (
     forget_batch,
-    note_batch,
     unfinished_path,
 )
 from cellseg_app.ui.controllers.run_texts import outcome, settings_sentence, volumes_text
@@ -163,13 +162,6 @@ class RunController(QObject):
                 self._desk.session.change(item.path, state="waiting", text="Waiting…")
                 if item.voxel_size_um_zyx is not None:
                     sizes[item.path] = item.voxel_size_um_zyx
-        note_batch(
-            unfinished_path(),
-            sources,
-            output_folder=folder,
-            settings=settings,
-            voxel_sizes_um_zyx=sizes,
-        )
         _log.info(settings_sentence(settings))
         work = running_batch(
             self._desk.shelf,
@@ -177,6 +169,7 @@ class RunController(QObject):
             output_folder=folder,
             settings=settings,
             voxel_sizes_um_zyx=sizes,
+            note=unfinished_path(),
         )
         handle = self._begin(f"Running {volumes_text(len(sources))}", work, total=len(sources))
         handle.happened.connect(self._on_batch_event)

@@ -184,6 +184,7 @@ class VolumesController(QObject):
         if path is None:
             self._scene.clear()
             self._strip.hide()
+            self._desk.turns.forget()
             self._desk.cells.set_table(None)
             return
         settings = self._desk.session.run_settings(path).data
@@ -206,6 +207,7 @@ class VolumesController(QObject):
             self._desk.session.change(found.path, info=found.info)
         self._strip.show_info(found.info, found.thumbnails, origin=self._size_origin(item))
         self._scene.show_volume(found)
+        self._desk.turns.forget()
         self._desk.cells.set_table(None)
         self.volume_shown.emit(found)
 
@@ -219,6 +221,7 @@ class VolumesController(QObject):
         text = f"{error.problem} {error.remedy}".strip()
         self._strip.hide()
         self._scene.clear(f"{path.name} cannot be shown. {text}")
+        self._desk.turns.forget()
         self._desk.cells.set_table(None)
         self._desk.session.change(path, state="refused", text=text)
         self._desk.warn(error)

@@ -124,8 +124,11 @@ class _Bar(QProgressBar):
             self.setRange(0, 0)
             self.percent.setText("")
             return
+        # A bar paints the whole window at once, instead of with the other changes of the turn.
+        self.setUpdatesEnabled(False)
         self.setRange(0, _BAR_STEPS)
         self.setValue(round(_BAR_STEPS * fraction))
+        self.setUpdatesEnabled(True)
         self.percent.setText(f"{fraction:.0%}")
 
 

@@ -37,7 +37,8 @@ class CellTableModel(QAbstractTableModel):
         super().__init__()
         self._cells = cells
         self._columns: list[str] = []
-        self._values: list[npt.NDArray[Any]] = []
+        # Taken out of the table when they are first looked at: it has dozens.
+        self._values: dict[int, npt.NDArray[Any]] = {}
         self._order = np.zeros(0, dtype=np.intp)
         self._all = np.zeros(0, dtype=np.intp)
         self._sorted_by: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder)
@@ -54,11 +55,11 @@ class CellTableModel(QAbstractTableModel):
 
     def label_at(self, row: int) -> int:
         """Label id of a row."""
-        return int(self._values[self._columns.index("label")][self._order[row]])
+        return int(self._column(self._columns.index("label"))[self._order[row]])
 
     def row_of(self, label: int) -> int:
         """Row of a label id, or -1 if it is not there or filtered out."""
-        labels = self._values[self._columns.index("label")][self._order]
+        labels = self._column(self._columns.index("label"))[self._order]
         found = np.flatnonzero(labels == label)
         return int(found[0]) if len(found) else -1
 
@@ -73,7 +74,7 @@ class CellTableModel(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401
         """Text and alignment of a cell of the table."""
         if role == Qt.ItemDataRole.DisplayRole:
-            return _shown(self._values[index.column()][self._order[index.row()]])
+            return _shown(self._column(index.column())[self._order[index.row()]])
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT
         return None
@@ -108,10 +109,15 @@ class CellTableModel(QAbstractTableModel):
 
     def _take_columns(self) -> None:
         table = self._cells.table
-        self._columns = [str(name) for name in table.columns]
-        self._values = [table[name].to_numpy() for name in table.columns]
+        self._columns = [str(name) for name in table.columns.tolist()]
+        self._values = {}
         self._all = np.arange(len(table))
         self._filter()
+
+    def _column(self, place: int) -> npt.NDArray[Any]:
+        if place not in self._values:
+            self._values[place] = self._cells.table.iloc[:, place].to_numpy()
+        return self._values[place]
 
     def _filter(self) -> None:
         kept = self._cells.kept
@@ -120,9 +126,9 @@ class CellTableModel(QAbstractTableModel):
     def _order_all(self) -> None:
         self._asked += 1
         column, order = self._sorted_by
-        if not 0 <= column < len(self._values):
+        if not 0 <= column < len(self._columns):
             return
-        keys, number = self._values[column], self._asked
+        keys, number = self._column(column), self._asked
         if len(keys) <= _SORTED_AT_ONCE:
             self._on_ordered(number, order_of(keys, order))
             return

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cellseg_app.ui.cells import Cells, RangeFilter, numeric_columns
+from cellseg_app.ui.cells import Cells, RangeFilter
 from cellseg_app.ui.panels.empty_state import EmptyState, Panel
 from cellseg_app.ui.panels.table_model import CellTableModel
 
@@ -112,7 +112,7 @@ class TablePanel(Panel):
         return bar
 
     def _on_table_changed(self) -> None:
-        columns = numeric_columns(self._cells.table)
+        columns = self._cells.numeric_columns
         with QSignalBlocker(self.column):
             self.column.clear()
             self.column.addItems(columns)

@@ -191,7 +191,8 @@ class Comparison(Plot):
     def set_images(self, images: Sequence[ImageCells]) -> None:
         """Take the images of a batch."""
         self._images = list(images)
-        self.draw()
+        if self.isVisible():
+            self.draw()
 
     def draw(self) -> None:
         """Draw a bar of quartiles per image."""

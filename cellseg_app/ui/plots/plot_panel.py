@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QTabWidget
 
-from cellseg_app.ui.cells import Cells, numeric_columns
+from cellseg_app.ui.cells import Cells
 from cellseg_app.ui.panels.empty_state import EmptyState, Panel
 from cellseg_app.ui.plots.kinds import Comparison, DepthProfile, Histogram, Scatter
 from cellseg_app.ui.plots.plot import Plot
@@ -38,24 +39,40 @@ class PlotPanel(Panel):
         ):
             self.tabs.addTab(plot, title)
             plot.failed.connect(self.failed)
+        self._offered: list[str] = []
         self.tabs.currentChanged.connect(self._draw)
-        # Table and viewer follow a filter at once; of very many cells both would be felt.
+        # Table and viewer follow at once; plots drawn in the same turn would be felt.
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self._draw)
-        cells.table_changed.connect(self._on_table_changed)
-        cells.filters_changed.connect(self._soon.start)
+        self._is_stale = False
+        cells.table_changed.connect(self._on_changed)
+        cells.filters_changed.connect(self._on_changed)
 
-    def _on_table_changed(self) -> None:
-        columns = numeric_columns(self._cells.table)
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Ask for the plots that nobody looked at until now."""
+        super().paintEvent(event)
+        # Behind another tab, Qt calls a dock visible but never paints it.
+        if self._is_stale:
+            self._soon.start()
+
+    def _on_changed(self) -> None:
+        self._is_stale = True
+        self.update()
+
+    def _draw(self) -> None:
+        self._is_stale = False
+        self.set_filled(len(self._cells.table) > 0)
+        current = self.tabs.currentWidget()
+        if isinstance(current, Plot) and len(self._cells.table):
+            self._offer(self._cells.numeric_columns)
+            current.draw()
+
+    def _offer(self, columns: list[str]) -> None:
+        if columns == self._offered:
+            return
+        self._offered = columns
         size = "volume_um3" if "volume_um3" in columns else "n_voxels"
         self.histogram.offer(columns, [size])
         self.scatter.offer(columns, [size, "intensity_mean"])
         self.profile.offer(columns, [size])
         self.comparison.offer(columns, [size])
-        self.set_filled(len(self._cells.table) > 0)
-        self._draw()
-
-    def _draw(self) -> None:
-        current = self.tabs.currentWidget()
-        if isinstance(current, Plot) and len(self._cells.table):
-            current.draw()

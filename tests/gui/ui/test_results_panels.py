@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow
 from pytestqt.qtbot import QtBot
 
 from cellseg_app.core.errors import SettingsError
@@ -17,8 +19,10 @@ from cellseg_app.ui.panels.table_model import CellTableModel
 from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.export import save_plot
 from cellseg_app.ui.plots.kinds import ImageCells
+from cellseg_app.ui.plots.plot import Plot
 from cellseg_app.ui.plots.plot_panel import PlotPanel
 from cellseg_app.ui.theme import Appearance
+from cellseg_app.ui.turns import Turns
 from tests.gui.ui.conftest import many_cells
 
 
@@ -130,7 +134,53 @@ def plots(cells: Cells, appearance: Appearance, qtbot: QtBot) -> PlotPanel:
     panel.resize(500, 300)
     panel.show()
     cells.set_table(cells.table)
+    qtbot.waitUntil(lambda: bool(bars(panel.histogram)))
     return panel
+
+
+def bars(plot: Plot) -> list[object]:
+    return [item for item in plot.figure.plotItem.items if isinstance(item, pg.BarGraphItem)]
+
+
+def test_plots_that_nobody_sees_are_drawn_when_somebody_looks(
+    cells: Cells, appearance: Appearance, qtbot: QtBot
+) -> None:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    panel = PlotPanel(cells, appearance)
+    docks = [QDockWidget(title, window) for title in ("Cells", "Plots")]
+    for dock, content in zip(docks, (QLabel("a table"), panel), strict=True):
+        dock.setWidget(content)
+        window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+    window.tabifyDockWidget(*docks)
+    docks[0].raise_()
+    window.show()
+    qtbot.waitExposed(window)
+    qtbot.wait(50)
+    cells.set_table(many_cells(40))
+    qtbot.wait(50)
+    assert not bars(panel.histogram), "what is behind another tab costs a new result no time"
+    docks[1].raise_()
+    qtbot.waitUntil(lambda: bool(bars(panel.histogram)))
+
+
+def test_work_in_pieces_lets_the_event_loop_turn_between_them(qtbot: QtBot) -> None:
+    turns, done = Turns(), []
+    turns.later("table", lambda: done.append("old table"))
+    turns.later("slices", lambda: done.append("slices"))
+    turns.later("table", lambda: done.append("table"))
+    seen: list[list[str]] = []
+    watch = QTimer(interval=0)
+    watch.timeout.connect(lambda: seen.append(list(done)))
+    watch.start()
+    qtbot.waitUntil(lambda: len(done) == 2)
+    watch.stop()
+    assert done == ["slices", "table"], "newer work replaces older of its kind"
+    assert ["slices"] in seen, "others had a turn between the two"
+    turns.later("table", lambda: done.append("of another volume"))
+    turns.forget()
+    qtbot.wait(30)
+    assert len(done) == 2
 
 
 def test_a_range_on_the_histogram_becomes_a_filter(plots: PlotPanel, cells: Cells) -> None:

@@ -106,16 +106,19 @@ def test_gamma_is_set(panel: LayerPanel, viewer: Viewer) -> None:
 
 
 def test_the_chosen_layer_stays_chosen_when_results_come(
-    panel: LayerPanel, viewer: Viewer, layers: list[Layer]
+    panel: LayerPanel, viewer: Viewer, layers: list[Layer], settled: Waiter
 ) -> None:
     panel.choose("labels")
     viewer.set_layers([layers[0], layers[2]])
     assert panel.layer is layers[2]
-    assert titles(panel) == ["Cells", "Image"]
+    settled(lambda: titles(panel) == ["Cells", "Image"])
+    assert panel.layer is layers[2]
 
 
-def test_without_layers_it_says_why_it_is_empty(panel: LayerPanel, viewer: Viewer) -> None:
+def test_without_layers_it_says_why_it_is_empty(
+    panel: LayerPanel, viewer: Viewer, settled: Waiter
+) -> None:
     viewer.set_layers([])
-    assert panel.empty.isVisible()
+    settled(panel.empty.isVisible)
     assert not panel.list.isVisible()
     assert not panel.opacity.isVisible()

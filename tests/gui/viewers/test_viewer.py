@@ -244,3 +244,15 @@ def test_painting_takes_no_reference_from_none(viewer: Viewer) -> None:
     for _ in range(50):
         pane.repaint()
     assert sys.getrefcount(None) > before - 500
+
+
+def test_panes_of_the_grid_are_not_made_while_nobody_compares(
+    viewer: Viewer, layers: list[Layer]
+) -> None:
+    assert viewer.grid.panes == []
+    viewer.state.mode = "grid"
+    assert len(viewer.grid.panes) == 3
+    viewer.set_layers(layers[:1])
+    assert [pane.title for pane in viewer.grid.panes] == ["Image"]
+    viewer.state.mode = "ortho"
+    assert viewer.grid.panes == []
