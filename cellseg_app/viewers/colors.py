@@ -78,6 +78,13 @@ def hashed(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return number
 
 
+@lru_cache(maxsize=1)
+def plain_table() -> Pixels:
+    """Pixels of the label colours by their number, the first transparent."""
+    rgb = np.array([np.asarray(cmap.Color(color))[:3] for color in LABEL_COLORS])
+    return np.concatenate([np.zeros(1, np.uint32), pixels_of(rgb)])
+
+
 @dataclass(frozen=True, eq=False)
 class LabelColors:
     """Which colour each label id has: one of few by its id, or a colour by its value.
@@ -92,7 +99,7 @@ class LabelColors:
         Whether each label id is drawn, by the id; those beyond its end are not. None for all.
     """
 
-    table: Pixels = field(default_factory=lambda: plain_table())
+    table: Pixels = field(default_factory=plain_table)
     numbers: npt.NDArray[np.uint8] | None = None
     shown: npt.NDArray[np.bool_] | None = None
 
@@ -147,13 +154,6 @@ def colors_by_value(of_labels: LabelValues, colormap: str) -> LabelColors:
     ramp = pixels_of(rgb_of(colormap, 254))
     grey = pixels_of(np.asarray(cmap.Color(NO_VALUE_COLOR))[None, :3])
     return LabelColors(np.concatenate([np.zeros(1, np.uint32), grey, ramp]), numbers)
-
-
-@lru_cache(maxsize=1)
-def plain_table() -> Pixels:
-    """Pixels of the label colours by their number, the first transparent."""
-    rgb = np.array([np.asarray(cmap.Color(color))[:3] for color in LABEL_COLORS])
-    return np.concatenate([np.zeros(1, np.uint32), pixels_of(rgb)])
 
 
 def _bright(name: str) -> str:
