@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
         loaded = _network(arguments, settings, record)
         if arguments.dry_run:
             return _estimate_only(sources, arguments.output, settings, loaded, report, display)
-        with optional_cluster(arguments.scheduler, report.say) as cluster:
+        with optional_cluster(arguments.scheduler, report.say, cancel) as cluster:
             result = run_batch(
                 sources,
                 arguments.output,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Final
 
-from cellseg_app.cluster.address import SchedulerAddress, parse_scheduler
 from cellseg_app.cluster.dask_runner import DaskCluster
 from cellseg_app.core.errors import InputError, SettingsError, UserError
 from cellseg_app.core.extras import how_to_install
+from cellseg_app.core.progress import CancelToken
+from cellseg_app.core.scheduler import SchedulerAddress, parse_scheduler
 
 _CLASSES: Final = {
     "slurm": "SLURMCluster",
@@ -24,10 +26,14 @@ _CLASSES: Final = {
 }
 _CONNECT_S: Final = 20
 _FIRST_WORKER_S: Final = 600
+# As long as this, a cancel waits for its answer.
+_TRY_S: Final = 5
 
 
 @contextmanager
-def cluster_at(scheduler: str, say: Callable[[str], None]) -> Iterator[DaskCluster]:
+def cluster_at(
+    scheduler: str, say: Callable[[str], None], cancel: CancelToken | None = None
+) -> Iterator[DaskCluster]:
     """The workers of a scheduler, while the block lasts; those started here end with it.
 
     Parameters
@@ -36,9 +42,13 @@ def cluster_at(scheduler: str, say: Callable[[str], None]) -> Iterator[DaskClust
         See `parse_scheduler`.
     say
         Told how many workers there are and where the dashboard is.
+    cancel
+        Looked at while the scheduler does not answer and no worker comes.
 
     Raises
     ------
+    Cancelled
+        It was asked for.
     UserError
         The address is none, nobody listens there, or the extra `cluster` is not installed.
     """
@@ -46,38 +56,43 @@ def cluster_at(scheduler: str, say: Callable[[str], None]) -> Iterator[DaskClust
     if find_spec("distributed") is None:
         raise SettingsError("Dask is not installed.", how_to_install("cluster"))
     if address.kind == "running":
-        with _client(address.address) as client:
-            yield _announced(DaskCluster(client), say)
+        with _client(address.address, cancel) as client:
+            yield _announced(DaskCluster(client), say, cancel)
         return
-    with _started(address) as started, _client(started) as client:
+    with _started(address) as started, _client(started, cancel) as client:
         threads = 0
         if address.kind == "local":
             threads = max(1, (os.cpu_count() or 1) // address.n_workers)
-        yield _announced(DaskCluster(client, threads), say)
+        yield _announced(DaskCluster(client, threads), say, cancel)
 
 
 @contextmanager
 def optional_cluster(
-    scheduler: str | None, say: Callable[[str], None]
+    scheduler: str | None, say: Callable[[str], None], cancel: CancelToken | None = None
 ) -> Iterator[DaskCluster | None]:
     """As `cluster_at`; None, and nothing of Dask, where no scheduler is named."""
     if not scheduler:
         yield None
         return
-    with cluster_at(scheduler, say) as cluster:
+    with cluster_at(scheduler, say, cancel) as cluster:
         yield cluster
 
 
-def _client(where: Any) -> Any:  # noqa: ANN401 - an address or a cluster object of Dask
+def _client(where: Any, cancel: CancelToken | None) -> Any:  # noqa: ANN401 - address or cluster
     from distributed import Client
 
-    try:
-        return Client(where, timeout=_CONNECT_S)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise SettingsError(
-            f"No Dask scheduler answers at {where}.",
-            "Start one with `dask scheduler`, or correct --scheduler.",
-        ) from error
+    end_s = time.monotonic() + _CONNECT_S
+    while True:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        try:
+            return Client(where, timeout=min(_TRY_S, _CONNECT_S))
+        except (OSError, TimeoutError, ValueError) as error:
+            if isinstance(error, ValueError) or time.monotonic() >= end_s:
+                raise SettingsError(
+                    f"No Dask scheduler answers at {where}.",
+                    "Start one with `dask scheduler`, or correct the address.",
+                ) from error
 
 
 def _started(address: SchedulerAddress) -> Any:  # noqa: ANN401 - a cluster object of Dask
@@ -127,16 +142,31 @@ def _options(address: SchedulerAddress) -> dict[str, Any]:
     return options
 
 
-def _announced(cluster: DaskCluster, say: Callable[[str], None]) -> DaskCluster:
-    client = cluster.client
-    if not client.scheduler_info(n_workers=-1)["workers"]:
+def _announced(
+    cluster: DaskCluster, say: Callable[[str], None], cancel: CancelToken | None
+) -> DaskCluster:
+    if not cluster.client.scheduler_info(n_workers=-1)["workers"]:
         say("Waiting for the first worker.")
-        try:
-            client.wait_for_workers(1, timeout=_FIRST_WORKER_S)
-        except TimeoutError as error:
-            raise UserError(
-                "No worker has come within ten minutes.",
-                "Start some with `dask worker`, or look at the queue of the batch system.",
-            ) from error
-    say(f"{cluster.n_workers} workers share the work; dashboard: {client.dashboard_link}")
+        _wait_for_worker(cluster.client, cancel)
+    n = cluster.n_workers
+    noun = "worker does" if n == 1 else "workers share"
+    where = f"; dashboard: {cluster.dashboard}" if cluster.dashboard else ""
+    say(f"{n} {noun} the work{where}")
     return cluster
+
+
+def _wait_for_worker(client: Any, cancel: CancelToken | None) -> None:  # noqa: ANN401 - Dask's
+    end_s = time.monotonic() + _FIRST_WORKER_S
+    while True:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        try:
+            client.wait_for_workers(1, timeout=1)
+        except TimeoutError as error:
+            if time.monotonic() >= end_s:
+                raise UserError(
+                    "No worker has come within ten minutes.",
+                    "Start some with `dask worker`, or look at the queue of the batch system.",
+                ) from error
+        else:
+            return

@@ -42,6 +42,12 @@ class DaskCluster:
         """How many workers there are now."""
         return max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
 
+    @property
+    def dashboard(self) -> str:
+        """Address of the scheduler's web page; "" where it has none."""
+        services = self.client.scheduler_info(n_workers=-1).get("services", {})
+        return str(self.client.dashboard_link) if "dashboard" in services else ""
+
     def map(
         self,
         items: Sequence[Item],

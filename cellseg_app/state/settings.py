@@ -11,10 +11,11 @@ import logging
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from cellseg_app.atomic import write_text_atomic
-from cellseg_app.core.errors import UserError
+from cellseg_app.core.errors import SettingsError, UserError
+from cellseg_app.core.scheduler import parse_scheduler
 from cellseg_app.core.settings import RunSettings, Section, setting
 from cellseg_app.core.sources import shown
 from cellseg_app.paths import user_data_path
@@ -44,8 +45,32 @@ class DisplaySettings(Section):
     )
 
 
+class ClusterSettings(Section):
+    """Which processes share the work; results are the same whoever computes them."""
+
+    scheduler: str = setting(
+        "",
+        "Dask scheduler",
+        "Shares runs out over Dask workers: the address of a scheduler such as tcp://host:8786, "
+        "local:4 for processes of this computer, or slurm:partition.yaml (also pbs:, lsf:, sge:). "
+        "All workers must reach input, output and weights by the same paths. Empty means that "
+        "this computer does it alone.",
+    )
+
+    @field_validator("scheduler", mode="before")
+    @classmethod
+    def _is_one(cls, text: object) -> object:
+        if not isinstance(text, str) or not text.strip():
+            return "" if text is None or isinstance(text, str) else text
+        try:
+            parse_scheduler(text)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return text.strip()
+
+
 class FormSettings(Section):
-    """Everything the form edits: the run, where results go, and what is shown."""
+    """Everything the form edits: the run, where results go, who computes, and what is shown."""
 
     run: RunSettings = RunSettings()
     output_folder: str = setting(
@@ -53,6 +78,7 @@ class FormSettings(Section):
         "Output folder",
         "Where results go; empty means a folder “CellSeg results” beside the volume.",
     )
+    cluster: ClusterSettings = ClusterSettings()
     display: DisplaySettings = DisplaySettings()
 
 

@@ -130,7 +130,7 @@ def running_batch(
     note: Path,
     scheduler: str | None = None,
 ) -> Work:
-    """Work that runs a batch; tells every `BatchEvent`, gives the `BatchResult`.
+    """Work that runs a batch; tells `ClusterJoined` and `BatchEvent`s, gives the `BatchResult`.
 
     `note` is written first, so that the next start can offer to go on after a crash.
     `scheduler` is the address of Dask workers that compute the blocks, as behind `--scheduler`.
@@ -148,7 +148,9 @@ def running_batch(
             voxel_sizes_um_zyx=voxel_sizes_um_zyx,
         )
         loaded = shelf.network(settings.network)
-        with optional_cluster(scheduler, context.note) as cluster:
+        with optional_cluster(scheduler, context.note, context.cancel) as cluster:
+            if cluster is not None:
+                context.tell(ClusterJoined(cluster.n_workers, cluster.dashboard))
             return run_batch(
                 sources,
                 output_folder,
@@ -161,6 +163,20 @@ def running_batch(
             )
 
     return work
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterJoined:
+    """Workers of a Dask scheduler compute the run.
+
+    Attributes
+    ----------
+    dashboard
+        Address of the scheduler's web page; "" where it has none.
+    """
+
+    n_workers: int
+    dashboard: str
 
 
 @dataclass(frozen=True, slots=True)

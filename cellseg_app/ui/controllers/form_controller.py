@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -48,6 +49,7 @@ class FormController(QObject):
         super().__init__()
         self._desk, self._form, self._bar = desk, form, bar
         self._entries = list_weights()
+        self._has_dask = find_spec("distributed") is not None
         self._recognized: dict[str, ModelCard | None] = {}
         self._default_paths: dict[str, Path | None] = {}
         self._saving = QTimer(self)
@@ -70,7 +72,7 @@ class FormController(QObject):
         item = self._desk.session.current_item
         info = None if item is None else item.info
         card = self._card(settings)
-        self._form.set_circumstances(Circumstances(settings, card, info))
+        self._form.set_circumstances(Circumstances(settings, card, info, self._has_dask))
         self._suggest(card, info)
 
     def set_engine(self, ready: EngineReady) -> None:

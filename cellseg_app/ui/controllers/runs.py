@@ -16,10 +16,7 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.sources import folder_beside
 from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import QueueItem
-from cellseg_app.state.unfinished import (
-    forget_batch,
-    unfinished_path,
-)
+from cellseg_app.state.unfinished import forget_batch, unfinished_path
 from cellseg_app.ui.controllers.run_texts import outcome, settings_sentence, volumes_text
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.desk import Desk
@@ -28,7 +25,13 @@ from cellseg_app.ui.panels.progress_panel import ProgressPanel
 from cellseg_app.workers.jobs import Work
 from cellseg_app.workers.lane import JobHandle
 from cellseg_app.workers.preview import Preview, previewing
-from cellseg_app.workers.runs import Resegmented, estimating, resegmenting, running_batch
+from cellseg_app.workers.runs import (
+    ClusterJoined,
+    Resegmented,
+    estimating,
+    resegmenting,
+    running_batch,
+)
 
 if TYPE_CHECKING:
     from cellseg_app.pipeline.batch import BatchEvent, BatchResult
@@ -170,6 +173,7 @@ class RunController(QObject):
             settings=settings,
             voxel_sizes_um_zyx=sizes,
             note=unfinished_path(),
+            scheduler=self._desk.session.form.cluster.scheduler or None,
         )
         handle = self._begin(f"Running {volumes_text(len(sources))}", work, total=len(sources))
         handle.happened.connect(self._on_batch_event)
@@ -243,8 +247,12 @@ class RunController(QObject):
         self.estimated.emit(sentence)
         self._panel.say(sentence)
 
-    def _on_batch_event(self, event: BatchEvent) -> None:
+    def _on_batch_event(self, event: BatchEvent | ClusterJoined) -> None:
         session = self._desk.session
+        if isinstance(event, ClusterJoined):
+            _log.info("Dask workers: %d; dashboard: %s", event.n_workers, event.dashboard or "none")
+            self._panel.show_cluster(event.n_workers, event.dashboard)
+            return
         if event.state == "started":
             self._running = event.source
             self._share.begin_volume()

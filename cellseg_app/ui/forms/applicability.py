@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cellseg_app.core.extras import how_to_install
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.io.open import VolumeInfo
@@ -33,11 +34,14 @@ class Circumstances:
         Card of the weights chosen; None if they have none or are not here.
     info
         The volume looked at; None before one is open.
+    has_dask
+        Whether the extra `cluster` is installed.
     """
 
     settings: RunSettings
     card: ModelCard | None = None
     info: VolumeInfo | None = None
+    has_dask: bool = True
 
     @property
     def method(self) -> str:
@@ -51,7 +55,9 @@ Rule = Callable[[Circumstances], str]
 
 def reasons(now: Circumstances) -> dict[FieldPath, str]:
     """Return the fields that do nothing now, each with the reason."""
-    found = {("run", *path): rule(now) for path, rule in _RULES.items()}
+    found: dict[FieldPath, str] = {("run", *path): rule(now) for path, rule in _RULES.items()}
+    if not now.has_dask:
+        found["cluster", "scheduler"] = f"Dask is not installed. {how_to_install('cluster')}"
     return {path: reason for path, reason in found.items() if reason}
 
 

@@ -43,6 +43,7 @@ _SECTION_TITLES: Final[Mapping[str, str]] = {
     "instances": "Instances",
     "statistics": "Statistics",
     "output": "Output",
+    "cluster": "Cluster",
     "display": "Display",
 }
 _WORDS: Final[Mapping[object, str]] = {
@@ -129,9 +130,10 @@ def form_sections() -> tuple[SectionSpec, ...]:
             folder = FormSettings.model_fields["output_folder"]
             own = (field_spec(("output_folder",), folder), *own)
         sections.append(SectionSpec(name, _SECTION_TITLES[name], own))
-    display = FormSettings.model_fields["display"].annotation
-    shown = tuple(_fields_of(display, ("display",)))
-    return (*sections, SectionSpec("display", _SECTION_TITLES["display"], shown))
+    for name in ("cluster", "display"):
+        own = tuple(_fields_of(FormSettings.model_fields[name].annotation, (name,)))
+        sections.append(SectionSpec(name, _SECTION_TITLES[name], own))
+    return tuple(sections)
 
 
 def value_at(settings: BaseModel, path: FieldPath) -> Any:  # noqa: ANN401 - any field's value

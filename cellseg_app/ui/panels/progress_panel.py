@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -46,10 +48,17 @@ class ProgressPanel(Panel):
         self.estimate = QLabel()
         self.estimate.setWordWrap(True)
         self.estimate.setProperty("role", "hint")
+        self.cluster = QLabel()
+        self.cluster.setTextFormat(Qt.TextFormat.RichText)
+        self.cluster.setOpenExternalLinks(True)
+        self.cluster.setAccessibleName("Cluster")
+        self.cluster.setToolTip("Who computes the run")
+        self.cluster.hide()
         column = QVBoxLayout(content)
         column.setContentsMargins(10, 6, 10, 6)
         column.addWidget(self.title)
         column.addWidget(self._rows)
+        column.addWidget(self.cluster)
         column.addWidget(self.estimate)
         column.addStretch(1)
         self._took_s = 0.0
@@ -59,6 +68,7 @@ class ProgressPanel(Panel):
         self.set_filled(True)
         self.title.setText(title)
         self.estimate.setText("")
+        self.cluster.hide()
         self.stage.setText("Starting…")
         self.stage_bar.set_fraction(None)
         self._rows.show()
@@ -82,6 +92,14 @@ class ProgressPanel(Panel):
         self.batch_bar.set_fraction(share.batch)
         self._took_s = share.elapsed_s
 
+    def show_cluster(self, n_workers: int, dashboard: str) -> None:
+        """Show that Dask workers compute, and where they can be watched."""
+        noun = "Dask worker does" if n_workers == 1 else "Dask workers share"
+        address = html.escape(dashboard, quote=True)
+        link = f' <a href="{address}">Dashboard {address}</a>' if dashboard else ""
+        self.cluster.setText(f"{n_workers:,} {noun} the work.{link}")
+        self.cluster.show()
+
     def say(self, sentence: str) -> None:
         """Show the latest sentence of the engine."""
         self.estimate.setText(sentence)
@@ -91,6 +109,7 @@ class ProgressPanel(Panel):
         self.set_filled(True)
         self.title.setText(sentence)
         self.stage.setText("")
+        self.cluster.hide()
         self._rows.hide()
         self.estimate.setText(f"It took {duration(self._took_s)}." if self._took_s > 1 else "")
 

@@ -22,11 +22,11 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from cellseg_app.cluster.address import parse_scheduler
 from cellseg_app.cluster.connect import cluster_at
 from cellseg_app.core.blocks import whole
 from cellseg_app.core.errors import Cancelled, InputError, SettingsError
 from cellseg_app.core.progress import CancelToken, Progress
+from cellseg_app.core.scheduler import parse_scheduler
 from cellseg_app.core.settings import InferenceSettings, InstanceSettings, RunSettings
 from cellseg_app.inference.weights import load_network
 from cellseg_app.io.open import open_volume

@@ -36,7 +36,7 @@ class SchedulerAddress:
 
 
 def parse_scheduler(text: str) -> SchedulerAddress:
-    """Read what stands behind `--scheduler`.
+    """Read what stands behind `--scheduler`, and in the form.
 
     Raises
     ------
