@@ -14,9 +14,10 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ from cellseg_app.atomic import atomic_path
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.extras import how_to_install
 from cellseg_app.core.results import RunFailure
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
 
 # What one sheet of Excel holds below its heading.
 MOST_SHEET_ROWS = 1_048_575
@@ -78,22 +82,27 @@ def write_cells(path: Path, cells: pd.DataFrame) -> Path:
     return write_table(path, cells)
 
 
-def write_table_parts(path: Path, table: pd.DataFrame, *, most_rows: int) -> list[Path]:
+def write_table_parts(
+    path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_] | None = None, *, most_rows: int
+) -> list[Path]:
     """Write a table as one file, or as several of at most so many rows: `name_part1.csv` …
+
+    Where `kept` tells for each row whether it is written, only the rows of one part are copied.
 
     Returns
     -------
     list of Path
         The files.
     """
-    if len(table) <= most_rows:
-        return [write_table(path, table)]
+    rows = np.arange(len(table)) if kept is None else np.flatnonzero(kept)
+    if len(rows) <= most_rows:
+        return [write_table(path, table if len(rows) == len(table) else table.iloc[rows])]
     return [
         write_table(
             path.with_name(f"{path.stem}_part{number}{path.suffix}"),
-            table.iloc[first : first + most_rows],
+            table.iloc[rows[first : first + most_rows]],
         )
-        for number, first in enumerate(range(0, len(table), most_rows), start=1)
+        for number, first in enumerate(range(0, len(rows), most_rows), start=1)
     ]
 
 
@@ -137,17 +146,37 @@ def _write_parquet(path: Path, table: pd.DataFrame) -> Path:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
+    with _parquet_file(path) as file:
+        # One by one, so that the table is never there twice.
+        columns = {name: file.read([name]).to_pandas()[name] for name in file.schema_arrow.names}
+    return pd.DataFrame(columns, copy=False)
+
+
+@contextmanager
+def _parquet_file(path: Path) -> Iterator[ParquetFile]:
     if not _has_pyarrow():
         raise InputError(
             "It is a Parquet table, which needs the package pyarrow; it is not installed here.",
             how_to_install("parquet"),
             path=path,
         )
+    from pyarrow.parquet import ParquetFile
+
     try:
-        table: pd.DataFrame = pd.read_parquet(path, engine="pyarrow")
+        with ParquetFile(path) as file:
+            yield file
     except (OSError, ValueError) as error:
         raise _no_table(path, error) from error
-    return table
+
+
+def _pieces(path: Path) -> Iterator[pd.DataFrame]:
+    """The rows of a table in their order; of Parquet a group at a time, in bounded memory."""
+    if path.suffix != PARQUET:
+        yield read_table(path)
+        return
+    with _parquet_file(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group).to_pandas()
 
 
 def _has_pyarrow() -> bool:
@@ -163,7 +192,7 @@ def write_objects_all(path: Path | str, tables: Iterable[tuple[str, Path]]) -> P
         The table, ``objects_all.csv``.
     tables
         Name of each input for the column ``file``, and its table of cells. They are read one by
-        one, twice; columns that only some of them have stay empty for the others.
+        one, Parquet in pieces; columns that only some of them have stay empty for the others.
     """
     tables = list(tables)
     columns = dict.fromkeys(
@@ -176,9 +205,9 @@ def write_objects_all(path: Path | str, tables: Iterable[tuple[str, Path]]) -> P
         with temporary.open("w", encoding=encoding, newline="") as out:
             out.write(_csv_text(pd.DataFrame(columns=ordered)))
             for name, source in tables:
-                cells = read_table(source)
-                cells["file"] = name
-                out.write(_csv_text(cells.reindex(columns=ordered), header=False))
+                for cells in _pieces(source):
+                    cells["file"] = name
+                    out.write(_csv_text(cells.reindex(columns=ordered), header=False))
     return Path(path)
 
 
@@ -315,7 +344,8 @@ def _header(path: Path) -> list[str]:
 def read_table_header(path: Path | str) -> tuple[str, ...]:
     """The column names of a table."""
     if Path(path).suffix == PARQUET:
-        return tuple(str(name) for name in _read_parquet(Path(path)).columns)
+        with _parquet_file(Path(path)) as file:
+            return tuple(str(name) for name in file.schema_arrow.names)
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file), [])

@@ -75,11 +75,13 @@ def exporting_table(path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_]
 
     It gives the path, or that of the first part.
     """
-    return lambda _context: write_any_table(path, table[kept])
+    return lambda _context: write_any_table(path, table, kept)
 
 
-def write_any_table(path: Path, table: pd.DataFrame) -> Path:
-    """Write a table as CSV, in parts that a spreadsheet can open, or as Excel.
+def write_any_table(
+    path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_] | None = None
+) -> Path:
+    """Write rows of a table as CSV, in parts that a spreadsheet can open, or as Excel.
 
     Raises
     ------
@@ -89,7 +91,8 @@ def write_any_table(path: Path, table: pd.DataFrame) -> Path:
         The place cannot be written to.
     """
     if path.suffix.lower() != ".xlsx":
-        return write_table_parts(path, table, most_rows=MOST_SHEET_ROWS)[0]
+        return write_table_parts(path, table, kept, most_rows=MOST_SHEET_ROWS)[0]
+    table = table if kept is None else table[kept]
     if len(table) > MOST_SHEET_ROWS:
         raise SettingsError(
             f"The table has {len(table):,} rows; an Excel sheet holds {MOST_SHEET_ROWS:,}.",

@@ -51,6 +51,11 @@ def test_parts_hold_every_cell_once(cells: pd.DataFrame, tmp_path: Path) -> None
     joined = pd.concat([read_table(part) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(joined, cells)
     assert write_table_parts(tmp_path / "few.csv", cells, most_rows=23) == [tmp_path / "few.csv"]
+    kept = cells["touches_border"].to_numpy()
+    parts = write_table_parts(tmp_path / "kept.csv", cells, kept, most_rows=4)
+    joined = pd.concat([read_table(part) for part in parts], ignore_index=True)
+    assert len(parts) == 2
+    pd.testing.assert_frame_equal(joined, cells[kept].reset_index(drop=True))
 
 
 def test_very_many_cells_become_parquet(
@@ -65,7 +70,9 @@ def test_very_many_cells_become_parquet(
     pd.testing.assert_frame_equal(read_table(path), cells)
     assert read_table_header(path) == tuple(cells.columns)
     both = write_objects_all(tmp_path / "all.csv", [("a", path), ("b", tmp_path / "few.csv")])
-    assert len(read_table(both)) == 46
+    joined = read_table(both)
+    assert joined["file"].tolist() == ["a"] * 23 + ["b"] * 23
+    pd.testing.assert_frame_equal(joined[cells.columns].iloc[:23], cells)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not at all")
     with pytest.raises(InputError, match=r"broken\.parquet"):
         read_table(tmp_path / "broken.parquet")
@@ -73,6 +80,23 @@ def test_very_many_cells_become_parquet(
     assert write_cells(tmp_path / "without.csv", cells) == tmp_path / "without.csv"
     with pytest.raises(InputError, match=r"cellseg-app\[parquet\]"):
         read_table(path)
+
+
+def test_parquet_is_joined_and_named_without_ever_being_in_memory_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    n = 400_000
+    table = pd.DataFrame({"label": np.arange(n)} | {f"c{k}": np.arange(n) * 1.5 for k in range(8)})
+    path = write_table(tmp_path / "many.parquet", table)
+    pool = pyarrow.default_memory_pool()
+    monkeypatch.setattr(tables, "read_table", None)
+    before = pool.max_memory()
+    assert read_table_header(path) == tuple(table.columns)
+    assert pool.max_memory() == before, "names are read without the rows"
+    pieces = [len(piece) for piece in tables._pieces(path)]
+    assert sum(pieces) == n
+    assert max(pieces) <= tables._ROWS_AT_ONCE
 
 
 def test_parquet_tables_belong_to_their_run(cells: pd.DataFrame, tmp_path: Path) -> None:
