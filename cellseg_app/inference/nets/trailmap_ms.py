@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import pairwise
+from typing import cast
 
 import torch
 from pydantic import Field, PositiveInt
@@ -88,9 +89,74 @@ class TrailmapMS(nn.Module):
         return logits if self.training else torch.sigmoid(logits)
 
 
+class QuickTrailmapMS(nn.Module):
+    """The same function with a third fewer operations, for inference.
+
+    A 3x3x3 convolution of nearest-upsampled voxels meets every one of them up to eight times; a
+    transposed 4x4x4 convolution with the kernel's sums meets it once. Nothing is concatenated
+    either. Windows must be multiples of the network's divisor.
+
+    References
+    ----------
+    Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009.
+    """
+
+    def __init__(self, network: TrailmapMS) -> None:
+        super().__init__()
+        self.network = network
+        self.of_skip = nn.ParameterList()
+        self.of_deeper = nn.ParameterList()
+        for decoder, final in zip(network.decoders, _skip_norms(network), strict=True):
+            kernel = _first_convolution(decoder).weight.detach()
+            width = final.num_features
+            self.of_skip.append(nn.Parameter(kernel[:, :width].clone(), requires_grad=False))
+            deeper = _summed_for_upsampling(kernel[:, width:])
+            self.of_deeper.append(nn.Parameter(deeper, requires_grad=False))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the network returns in eval mode."""
+        skips: list[torch.Tensor] = []
+        for level, encoder in enumerate(self.network.encoders):
+            x = encoder(functional.max_pool3d(x, 2) if level else x)
+            skips.append(x)
+        skips.pop()
+        parts = zip(self.network.decoders, self.of_skip, self.of_deeper, strict=True)
+        for decoder, of_skip, of_deeper in parts:
+            x = functional.conv3d(skips.pop(), of_skip, padding=1) + functional.conv_transpose3d(
+                x, of_deeper, stride=2, padding=1
+            )
+            first, second = cast(_Level, decoder).basic_module
+            x = second(cast(nn.BatchNorm3d, first.batchnorm)(functional.relu(x)))
+        return torch.sigmoid(self.network.final_conv(x))
+
+
+def _first_convolution(decoder: nn.Module) -> nn.Conv3d:
+    return cast(nn.Conv3d, cast(_Level, decoder).basic_module[0].conv)
+
+
+def _skip_norms(network: TrailmapMS) -> list[nn.BatchNorm3d]:
+    """The last normalization of what each decoder takes from its encoder."""
+    levels = [cast(_Level, encoder) for encoder in network.encoders][-2::-1]
+    return [cast(nn.BatchNorm3d, level.basic_module[1].batchnorm) for level in levels]
+
+
+def _summed_for_upsampling(kernel: torch.Tensor) -> torch.Tensor:
+    """The transposed kernel (in, out, 4, 4, 4) of a kernel (out, in, 3, 3, 3) behind upsampling."""
+    for axis in (2, 3, 4):
+        turned = kernel.flip(axis)
+        nothing = torch.zeros_like(turned.narrow(axis, 0, 1))
+        kernel = torch.cat((turned, nothing), axis) + torch.cat((nothing, turned), axis)
+    return kernel.transpose(0, 1).contiguous()
+
+
 def build(options: TrailmapOptions) -> nn.Module:
     """Return TRAILMAP_MS (sigmoid output in eval mode) of the given width."""
     return TrailmapMS(options)
+
+
+def quick_form(network: nn.Module) -> nn.Module:
+    """Return a network that gives the same and computes less, see `QuickTrailmapMS`."""
+    return QuickTrailmapMS(network) if isinstance(network, TrailmapMS) else network
 
 
 def traits(options: TrailmapOptions) -> NetworkTraits:

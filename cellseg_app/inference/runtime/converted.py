@@ -18,12 +18,13 @@ import torch
 from cellseg_app.atomic import atomic_path, remove_leftovers
 from cellseg_app.core.errors import OutputError
 from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.inference.nets import quick_form
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.paths import user_cache_path
 
 _log = logging.getLogger(__name__)
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _MAX_BYTES: Final = 2 * 1024**3
 
 
@@ -65,7 +66,8 @@ def _converted(loaded: LoadedNetwork, window: ShapeZYX) -> Any:  # noqa: ANN401
     with warnings.catch_warnings(), torch.no_grad():
         # Every size that the trace fixes is that of the window, which is fixed anyway.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(loaded.module, example, check_trace=False)  # type: ignore[no-untyped-call]
+        quick = quick_form(loaded.card.architecture, loaded.module).eval()
+        traced = torch.jit.trace(quick, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced)
     model.reshape(openvino.PartialShape([1, 1, *window]))
     return model

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.inference.nets import (
@@ -17,6 +18,7 @@ from cellseg_app.inference.nets import (
     architecture_name,
     build_network,
     network_traits,
+    quick_form,
 )
 from cellseg_app.inference.nets.segresnet import VariationalSegResNet
 from cellseg_app.inference.nets.wnet import WNet
@@ -116,3 +118,28 @@ def test_an_unknown_option_is_named() -> None:
 def test_the_list_of_networks_comes_without_loading_torch() -> None:
     code = "import sys, cellseg_app.inference.nets; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("options", [{"f_maps": 4, "num_levels": 3}, {"f_maps": 16}])
+def test_the_quick_form_of_trailmap_gives_the_same_with_a_quarter_fewer_operations(
+    options: dict[str, object],
+) -> None:
+    network = build_network("TRAILMAP_MS", options).eval()
+    network.load_state_dict(reference_weights(network))
+    quick = quick_form("TRAILMAP_MS", network).eval()
+    window = torch.rand(1, 1, 16, 24, 32, generator=torch.Generator().manual_seed(3))
+    flops = []
+    with torch.inference_mode():
+        for module in (network, quick):
+            with FlopCounterMode(display=False) as counter:
+                module(window)
+            flops.append(counter.get_total_flops())
+        logits = [torch.logit(module(window)) for module in (network, quick)]
+    assert torch.allclose(*logits, rtol=1e-4, atol=1e-4 * float(logits[0].std()))
+    assert flops[1] < 0.75 * flops[0]
+
+
+def test_other_networks_are_their_own_quick_form() -> None:
+    network = build_network("VNet", NARROW["VNet"])
+    assert quick_form("VNet", network) is network
+    assert quick_form("custom", network) is network
