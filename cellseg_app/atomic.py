@@ -58,6 +58,19 @@ def atomic_path(path: Path | str, *, replace: bool = True) -> Iterator[Path]:
         _remove(temporary)
 
 
+def place_file(source: Path, target: Path) -> None:
+    """Move a finished file of the same disk to where it belongs.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written or is taken.
+    """
+    with _failures_named(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _commit(source, target, replace=False)
+
+
 def write_text_atomic(path: Path | str, text: str, *, encoding: str = "utf-8") -> None:
     """Write a text file as a whole, with Unix line ends on every platform."""
     with atomic_path(path) as temporary, _failures_named(Path(path)):

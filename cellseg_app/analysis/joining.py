@@ -25,13 +25,11 @@ from cellseg_app.analysis.blockwise import BlockPlan, Ids, Labels, WritableArray
 from cellseg_app.analysis.kept import Arrays, part_of, prefixed
 from cellseg_app.analysis.pieces import PieceStatistics, measure_pieces, unite
 from cellseg_app.core.blocks import Region, block_regions, region_origin, region_shape
-from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import ShapeZYX
 
 Extra = TypeVar("Extra")
 Offset = tuple[int, int, int]
 
-_MOST_PIECES = 2**32 - 2
 _NONE: Labels = np.zeros((0, 0), np.uint32)
 _NO_IDS: Ids = np.zeros(0, np.intp)
 _LATER: tuple[Offset, ...] = (
@@ -158,11 +156,6 @@ def join_pieces(
     extra_of
         Puts what blocks hand on together again where the plan keeps results; needed if there is
         something, which then must have `arrays()`.
-
-    Raises
-    ------
-    SettingsError
-        If the pieces outnumber what uint32 can tell apart.
     """
     shape = shape_zyx(pieces_out)
 
@@ -195,16 +188,7 @@ def join_pieces(
             joined.extras.append((total, cast(Extra, faces.extra)))
             joined.offsets[region_origin(core)] = (total, faces.n)
         total += faces.n
-        _check_number(total)
     return _join(total, seams.links(), statistics, joined)
-
-
-def _check_number(total: int) -> None:
-    if total > _MOST_PIECES:
-        raise SettingsError(
-            "More than four thousand million parts were found.",
-            "Raise the threshold or restrict the run to a region.",
-        )
 
 
 class _Seams:
@@ -212,7 +196,7 @@ class _Seams:
 
     def __init__(self) -> None:
         self._waiting: dict[Offset, list[tuple[Offset, Labels, int]]] = defaultdict(list)
-        self._links: list[npt.NDArray[np.uint64]] = []
+        self._links: list[tuple[Ids, Ids]] = [(_NO_IDS, _NO_IDS)]
 
     def add(self, grid: Offset, faces: _Faces[Any], offset: int) -> None:
         for to, theirs, their_offset in self._waiting.pop(grid, ()):
@@ -224,16 +208,18 @@ class _Seams:
                 self._waiting[z + dz, y + dy, x + dx].append(((dz, dy, dx), layer, offset))
 
     def links(self) -> tuple[Ids, Ids]:
-        packed = np.concatenate([np.zeros(0, np.uint64), *self._links])
-        low = packed & np.uint64(0xFFFFFFFF)
-        return (packed >> np.uint64(32)).astype(np.intp), low.astype(np.intp)
+        first, second = zip(*self._links, strict=True)
+        return np.concatenate(first), np.concatenate(second)
 
     def _pair(self, theirs: Labels, their_offset: int, ours: Labels, our_offset: int) -> None:
         both = (theirs > 0) & (ours > 0)
         if both.any():
-            first = theirs[both].astype(np.uint64) + np.uint64(their_offset)
-            second = ours[both].astype(np.uint64) + np.uint64(our_offset)
-            self._links.append(np.unique(first << np.uint64(32) | second))
+            # A block's own numbers fit into 32 bits, however many pieces all blocks have.
+            pairs = np.unique(theirs[both].astype(np.uint64) << np.uint64(32) | ours[both])
+            first, second = pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)
+            self._links.append(
+                (first.astype(np.intp) + their_offset, second.astype(np.intp) + our_offset)
+            )
 
 
 def _grid(core: Region, block_zyx: ShapeZYX) -> Offset:

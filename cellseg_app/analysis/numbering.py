@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import fastremap
@@ -24,7 +25,15 @@ from cellseg_app.core.blocks import (
     region_origin,
     region_shape,
 )
+from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import LazyArray
+
+_MOST_IN_32_BITS = np.iinfo(np.uint32).max
+
+
+def id_dtype(n: int) -> np.dtype[Any]:
+    """The integer that tells `n` objects and the background apart; 32 bits where they do."""
+    return np.dtype(np.uint32 if n <= _MOST_IN_32_BITS else np.uint64)
 
 
 def kept_objects(
@@ -45,8 +54,8 @@ def raster_numbers(statistics: PieceStatistics, keep: Bools) -> tuple[int, Label
     """
     ids = np.flatnonzero(keep)
     order = ids[np.argsort(statistics.first[ids])]
-    numbers = np.zeros(len(keep), np.uint32)
-    numbers[order] = np.arange(1, len(order) + 1, dtype=np.uint32)
+    numbers = np.zeros(len(keep), id_dtype(len(order)))
+    numbers[order] = np.arange(1, len(order) + 1, dtype=numbers.dtype)
     return len(order), numbers
 
 
@@ -93,7 +102,7 @@ def finish_pieces(
     pieces
         What `join_pieces` wrote.
     labels_out
-        Receives the ids; may be `pieces` itself.
+        Receives the ids; may be `pieces` itself. Where they need 64 bits it becomes so wide.
     joined
         What `join_pieces` gave.
     object_of_piece
@@ -102,8 +111,14 @@ def finish_pieces(
         Of the objects.
     plan
         How the volume was cut by `join_pieces`.
+
+    Raises
+    ------
+    SettingsError
+        More objects than `labels_out` can tell apart.
     """
     n, numbers = raster_numbers(statistics, keep)
+    _make_wide_enough(labels_out, n)
     number_of_piece = numbers[object_of_piece]
     number_of_piece[0] = 0
 
@@ -132,6 +147,19 @@ def finish_pieces(
     for _ in plan.map_items(items, work, stage="Numbering cells"):
         pass
     return n
+
+
+def _make_wide_enough(labels_out: WritableArray, n: int) -> None:
+    needed = id_dtype(n)
+    if needed.itemsize <= labels_out.dtype.itemsize:
+        return
+    become: Callable[[np.dtype[Any]], None] | None = getattr(labels_out, "become", None)
+    if become is None:
+        raise SettingsError(
+            f"{n} cells were found, more than labels of type {labels_out.dtype} can tell apart.",
+            "Give labels of 64 bits, raise the threshold, or restrict the run to a region.",
+        )
+    become(needed)
 
 
 def relabel(labels_out: WritableArray, numbers: Labels, *, plan: BlockPlan) -> None:

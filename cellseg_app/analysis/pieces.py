@@ -12,9 +12,11 @@ from scipy.sparse.csgraph import connected_components
 
 from cellseg_app.analysis.blockwise import Bools, Ids, Labels
 from cellseg_app.core.blocks import Region, region_origin
+from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import ShapeZYX
 
 _NO_VOXEL = np.iinfo(np.int64).max
+_MOST_NODES = np.iinfo(np.int32).max - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,35 @@ def touching_border(labels: Labels, n: int, core: Region, *, shape: ShapeZYX) ->
 
 
 def unite(n: int, links: tuple[Ids, Ids]) -> tuple[int, Ids]:
-    """Number of connected parts of a graph on nodes 0…n−1, and the part of each node."""
-    a, b = links
-    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
-    n_groups, group = connected_components(graph, directed=False)
-    return int(n_groups), np.asarray(group, np.intp)
+    """Number of connected parts of a graph on nodes 0…n−1, and the part of each node.
+
+    Raises
+    ------
+    SettingsError
+        More nodes are linked than the graph's 32-bit indices can tell apart.
+    """
+    linked, ends = np.unique(np.concatenate(links), return_inverse=True)
+    refuse_too_many(len(linked))
+    a, b = ends[: len(links[0])], ends[len(links[0]) :]
+    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(linked), len(linked)))
+    n_linked, part = connected_components(graph, directed=False) if len(linked) else (0, linked)
+    group = np.full(n, -1, np.intp)
+    group[linked] = part
+    alone = np.flatnonzero(group < 0)
+    group[alone] = n_linked + np.arange(len(alone))
+    return int(n_linked) + len(alone), group
+
+
+def refuse_too_many(n: int) -> None:
+    """Refuse a graph of more nodes than SciPy's graphs, whose indices have 32 bits, can hold.
+
+    Raises
+    ------
+    SettingsError
+        It has more.
+    """
+    if n > _MOST_NODES:
+        raise SettingsError(
+            f"{n} parts of cells were found, more than can be joined to cells ({_MOST_NODES}).",
+            "Raise the threshold, or restrict the run to a region.",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,16 @@ _CLASSES: Final = {
     "oar": "OARCluster",
     "htcondor": "HTCondorCluster",
     "moab": "MoabCluster",
+}
+# What hands a job to the batch system, to be found on the machine that starts the run.
+_SUBMITTING: Final = {
+    "slurm": "sbatch",
+    "pbs": "qsub",
+    "lsf": "bsub",
+    "sge": "qsub",
+    "oar": "oarsub",
+    "htcondor": "condor_submit",
+    "moab": "msub",
 }
 _CONNECT_S: Final = 20
 _FIRST_WORKER_S: Final = 600
@@ -60,10 +71,12 @@ def cluster_at(
             yield _announced(DaskCluster(client), say, cancel)
         return
     with _started(address) as started, _client(started, cancel) as client:
-        threads = 0
+        threads, expected = 0, 1
         if address.kind == "local":
             threads = max(1, (os.cpu_count() or 1) // address.n_workers)
-        yield _announced(DaskCluster(client, threads), say, cancel)
+        else:
+            expected = sum(len(job.get("group", ("",))) for job in started.worker_spec.values())
+        yield _announced(DaskCluster(client, threads, expected), say, cancel)
 
 
 @contextmanager
@@ -111,7 +124,19 @@ def _started(address: SchedulerAddress) -> Any:  # noqa: ANN401 - a cluster obje
         raise SettingsError("dask-jobqueue is not installed.", how_to_install("cluster"))
     import dask_jobqueue
 
-    jobs = int(options.pop("jobs", 1))
+    jobs = options.pop("jobs", 1)
+    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 0:
+        raise InputError(
+            f"`jobs` is {jobs!r}, not a number of jobs.",
+            "Write for example `jobs: 10`.",
+            path=address.options_path,
+        )
+    command = _SUBMITTING[address.kind]
+    if jobs and shutil.which(command) is None:
+        raise SettingsError(
+            f"There is no `{command}` on this machine, so no job can be given to {address.kind}.",
+            "Start the run on a login node of the cluster.",
+        )
     try:
         cluster = getattr(dask_jobqueue, _CLASSES[address.kind])(**options)
         cluster.scale(jobs=jobs)

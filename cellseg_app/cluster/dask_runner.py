@@ -32,15 +32,18 @@ class DaskCluster:
         Connected to the scheduler.
     threads
         For the network in one worker; 0 leaves it to the worker.
+    expected
+        How many workers were asked for; a batch system starts them one by one.
     """
 
     client: Client
     threads: int = 0
+    expected: int = 1
 
     @property
     def n_workers(self) -> int:
-        """How many workers there are now."""
-        return max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+        """How many workers there are now, or will be."""
+        return max(self.expected, len(self.client.scheduler_info(n_workers=-1)["workers"]))
 
     @property
     def dashboard(self) -> str:

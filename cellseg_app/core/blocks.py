@@ -121,6 +121,20 @@ class PlacedArray:
             result[(*leading, *target)] = self._part[(*key[:-3], *origin)]
         return result
 
+    def at_most(self, key: tuple[slice, ...]) -> float:
+        """A value that nothing in a region exceeds, if the part can tell; else infinity."""
+        target, origin = overlap(key[-3:], self._region, self.shape[-3:])
+        if any(part.stop <= part.start for part in target):
+            return 0.0
+        return max(0.0, at_most(self._part, (*key[:-3], *origin)))
+
+    def holds_nothing(self, key: tuple[slice, ...]) -> bool:
+        """Whether a region is known to be 0 without reading it."""
+        target, origin = overlap(key[-3:], self._region, self.shape[-3:])
+        if any(part.stop <= part.start for part in target):
+            return True
+        return holds_nothing(self._part, (*key[:-3], *origin))
+
 
 def overlap(
     key: tuple[slice, ...], region: Region, shape: tuple[int, ...]

@@ -42,12 +42,7 @@ def _axis_of_block(axis: AxisWindows, part: slice) -> AxisWindows:
 
 
 def network_blocks(
-    grid: WindowGrid,
-    chunk_zyx: ShapeZYX,
-    *,
-    classes: int,
-    layer_bytes: int,
-    most_windows: int | None = None,
+    grid: WindowGrid, chunk_zyx: ShapeZYX, *, classes: int, layer_bytes: int
 ) -> list[Region]:
     """Cut a volume into blocks that begin and end with chunks, in Z, Y, X order.
 
@@ -61,10 +56,7 @@ def network_blocks(
         Of the network.
     layer_bytes
         What stitching one layer of windows of a block may take. Blocks are cut along Y and X only
-        as far as this asks for.
-    most_windows
-        Blocks are cut along Z until none has more windows, or is as thin as three windows; None
-        leaves them as deep as the volume.
+        as far as this asks for, and are as deep as the volume.
     """
     (_, y_size, x_size), (depth, _, _) = grid.shape_zyx, grid.window_zyx
     plane = depth * classes * _FLOAT_BYTES
@@ -76,15 +68,9 @@ def network_blocks(
             n_x += 1
         if n_y * n_x > math.ceil(y_size / chunk_zyx[1]) * math.ceil(x_size / chunk_zyx[2]):
             break
-    z_axis, y_axis, x_axis = grid.axes
-    n_z = 1
-    if most_windows is not None:
-        windows = grid.n_windows / (n_y * n_x)
-        thinnest = max(1, z_axis.size // (3 * z_axis.window))
-        n_z = min(thinnest, math.ceil(windows / most_windows))
     parts = [
-        _cut(axis.size, n, chunk)
-        for axis, n, chunk in zip((z_axis, y_axis, x_axis), (n_z, n_y, n_x), chunk_zyx, strict=True)
+        _cut(size, n, chunk)
+        for size, n, chunk in zip(grid.shape_zyx, (1, n_y, n_x), chunk_zyx, strict=True)
     ]
     return [(z, y, x) for z, y, x in itertools.product(*parts)]
 

@@ -72,7 +72,7 @@ def _lossy(
         return OutputError(
             f"Label {int(values.max())} does not fit into {dtype}, which ends at "
             f"{np.iinfo(dtype).max}.",
-            "Write the labels as uint32.",
+            "Write the labels as uint32." if dtype.itemsize < 4 else "Write them as OME-Zarr.",
             path=path,
         )
     return OutputError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ class ChunkedArray:
     Parameters
     ----------
     folder
-        Where `ChunkedArray.create` made it. Pickled, the array is this path.
+        Where `ChunkedArray.create` made it, or a level of an OME-Zarr. Pickled, it is this path.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,11 +40,14 @@ class ChunkedArray:
         self.shape: tuple[int, ...] = tuple(self._array.shape)
         self.dtype: np.dtype[Any] = self._array.dtype
         self.ndim = len(self.shape)
-        self._chunks: tuple[int, ...] = tuple(self._array.chunks)
+        self._files: tuple[int, ...] = tuple(
+            getattr(self._array, "shards", None) or self._array.chunks
+        )
+        self._root = str(folder / "c" if _is_format_3(self._array) else folder)
 
     @classmethod
     def create(cls, folder: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> ChunkedArray:
-        """A new array; an existing one of this shape and type is taken as it is.
+        """A new array; an existing one of this shape and type is taken as it is, another replaced.
 
         Raises
         ------
@@ -54,6 +58,7 @@ class ChunkedArray:
             known = cls(folder)
             if known.shape == shape and known.dtype == np.dtype(dtype):
                 return known
+            shutil.rmtree(folder)
         chunks = (*(1 for _ in shape[:-3]), *map(min, CHUNK_ZYX, shape[-3:]))
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -83,17 +88,31 @@ class ChunkedArray:
         except OSError as error:
             raise output_error(self.folder, error) from error
 
+    def become(self, dtype: npt.DTypeLike) -> None:
+        """Hold another voxel type from now on; everything is 0 again.
+
+        Raises
+        ------
+        OutputError
+            The place cannot be written.
+        """
+        ChunkedArray.create(self.folder, self.shape, dtype)
+        self.__init__(self.folder)  # type: ignore[misc]
+
     def holds_nothing(self, key: tuple[slice, ...]) -> bool:
-        """Whether all of a region is 0 because no chunk of it was ever written."""
+        """Whether all of a region is 0 because no file of it was ever written."""
         numbers = []
-        for part, size, step in zip(key, self.shape, self._chunks, strict=True):
+        for part, size, step in zip(key, self.shape, self._files, strict=True):
             start, stop, _ = part.indices(size)
             numbers.append(range(start // step, -(-stop // step)))
-        root = str(self.folder / "c") if HAS_ZARR_3 else str(self.folder)
         return not any(
-            os.path.exists(f"{root}/{'/'.join(map(str, number))}")
+            os.path.exists(f"{self._root}/{'/'.join(map(str, number))}")
             for number in itertools.product(*numbers)
         )
+
+
+def _is_format_3(array: Any) -> bool:  # noqa: ANN401 - zarr's array, of any version
+    return HAS_ZARR_3 and array.metadata.zarr_format == 3
 
 
 class BoundedArray:

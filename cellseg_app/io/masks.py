@@ -13,9 +13,11 @@ import numpy.typing as npt
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.progress import CancelToken, ProgressSink, StageProgress
+from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.io.finite import z_slabs
 from cellseg_app.io.open import open_volume
+from cellseg_app.io.shared import SharedArray
 
 # Extents that differ by more belong to different volumes.
 _EXTENT_TOLERANCE: Final = 0.05
@@ -114,7 +116,8 @@ def open_mask(path: Path, volume: Volume) -> MaskArray:
                     "size.",
                     path=path,
                 )
-    return MaskArray(mask.data, volume.shape_zyx)
+    shared = SharedArray(path, DataSettings(), mask.data, allow_2d=True)
+    return MaskArray(shared, volume.shape_zyx)
 
 
 def measure_mask(

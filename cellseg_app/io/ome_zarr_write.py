@@ -1,53 +1,205 @@
-"""OME-Zarr folders out: slab by slab, with coarser levels, labels inside their image if wanted.
+"""OME-Zarr folders out: block by block, with coarser levels, labels inside their image if wanted.
 
-Version 0.5 (Zarr format 3) or 0.4 (format 2), which is all that Python 3.10's zarr writes.
+Blocks are whole files. They can be written by many processes beside each other, in any order
+within a level, and again; a level needs the one before it. Version 0.5 (Zarr format 3) or 0.4
+(format 2), which is all that Python 3.10's zarr writes.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.atomic import atomic_path, output_error
+from cellseg_app.core.blocks import at_most, block_regions, holds_nothing
 from cellseg_app.core.errors import OutputError
 from cellseg_app.core.settings import OmeVersion
-from cellseg_app.core.volume import SpacingZYX
-from cellseg_app.io.casts import BYTE_ONE, ImageKind, cast_exactly, probability_bytes
+from cellseg_app.core.volume import LazyArray, SpacingZYX
+from cellseg_app.io.casts import ImageKind, cast_exactly, probability_bytes
+from cellseg_app.io.chunked import ChunkedArray
+from cellseg_app.io.ome_zarr_layout import Block, Level, image_metadata, levels_of
 from cellseg_app.io.zarr_arrays import create_array, read_json, version_to_write, write_group
 
-_BUFFER_BYTES = 256 * 1024**2
-_CHUNK_VOXELS = 2**21
-_MOST_PLANES = 32
-_COARSENED = 8
-_SMALLEST_TOP = 256
-# From here on chunks are smaller, for looking at, and many of them share a file.
-_SHARDED_FROM_VOXELS = 2**28
-_SHARD_EDGE, _SHARDED_CHUNK_EDGE = 1024, 128
+# Coarse voxels made at a time: what they come from has up to eight times as many.
+_COARSENED_ZYX: Final = (32, 128, 128)
 
 
-class OmeZarrSlabWriter:
-    """Writes a volume along Z; the folder appears when the block ends well and all planes are in.
+@dataclass(frozen=True)
+class OmeZarrImage:
+    """An OME-Zarr in the making, in a folder that many processes may write to.
+
+    Attributes
+    ----------
+    folder
+        Where its levels lie.
+    shape
+        (Z, Y, X) or (C, Z, Y, X).
+    dtype
+        NumPy's name of the voxel type; a probability as uint8 means 0 to 255.
+    spacing_um_zyx
+        Voxel size; None writes the scale in voxels, without a unit.
+    kind
+        Coarser levels are means of images, and nearest voxels of labels.
+    version
+        Of OME-Zarr, not auto.
+    """
+
+    folder: Path
+    shape: tuple[int, ...]
+    dtype: str
+    spacing_um_zyx: SpacingZYX | None
+    kind: ImageKind
+    version: OmeVersion
+
+    @classmethod
+    def planned(
+        cls,
+        folder: Path,
+        shape: tuple[int, ...],
+        *,
+        dtype: npt.DTypeLike,
+        spacing_um_zyx: SpacingZYX | None,
+        kind: ImageKind = "image",
+        version: OmeVersion = "auto",
+    ) -> OmeZarrImage:
+        """An image of which nothing is on disk yet; bool is stored as uint8.
+
+        Raises
+        ------
+        SettingsError
+            This version is not written here.
+        """
+        if len(shape) not in (3, 4):
+            msg = f"a volume has axes ZYX or CZYX, not {len(shape)} axes"
+            raise ValueError(msg)
+        stored = np.dtype(np.uint8) if np.dtype(dtype).kind == "b" else np.dtype(dtype)
+        return cls(folder, shape, stored.name, spacing_um_zyx, kind, version_to_write(version))
+
+    @property
+    def levels(self) -> list[Level]:
+        """The finest first."""
+        return levels_of(self.shape, self.spacing_um_zyx, self.version)
+
+    def begin(self) -> None:
+        """Make every level, empty; levels that an interrupted process has made are kept.
+
+        Raises
+        ------
+        OutputError
+            The place cannot be written.
+        """
+        for number, level in enumerate(self.levels):
+            folder = self.folder / str(number)
+            if folder.exists():
+                continue
+            try:
+                with atomic_path(folder) as temporary:
+                    create_array(
+                        temporary,
+                        level.shape,
+                        chunks=level.chunks,
+                        shards=level.shards,
+                        dtype=np.dtype(self.dtype),
+                        axes="czyx"[-len(level.shape) :],
+                        version=self.version,
+                    )
+            except OSError as error:
+                raise output_error(self.folder, error) from error
+
+    def write(self, number: int, block: Block, source: LazyArray) -> None:
+        """Write one block of a level; those above the finest come from the level before.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or a value does not fit.
+        """
+        array = ChunkedArray(self.folder / str(number))
+        if number:
+            fine = ChunkedArray(self.folder / str(number - 1))
+            array[block] = self._coarsened(fine, block, self.levels[number].step_zyx)
+        elif not self._is_empty(source, block):
+            array[block] = self._stored(np.asarray(source[block]))
+
+    def fill(self, source: LazyArray) -> None:
+        """Write everything, one block after the other."""
+        for number, level in enumerate(self.levels):
+            for block in level.blocks():
+                self.write(number, block, source)
+
+    def describe(self) -> None:
+        """Write the metadata that make the folder an image."""
+        in_bytes = self.kind == "probability" and self.dtype == "uint8"
+        metadata = image_metadata(
+            self.levels,
+            self.spacing_um_zyx,
+            kind=self.kind,
+            in_bytes=in_bytes,
+            version=self.version,
+        )
+        write_group(self.folder, metadata, self.version)
+
+    def _is_empty(self, source: LazyArray, block: Block) -> bool:
+        if holds_nothing(source, block):
+            return True
+        return self.kind == "probability" and at_most(source, block) <= 0
+
+    def _stored(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self.kind == "probability" and self.dtype == "uint8":
+            values = probability_bytes(values)
+        return cast_exactly(values, np.dtype(self.dtype), self.kind, path=self.folder)
+
+    def _coarsened(
+        self, fine: ChunkedArray, block: Block, step: tuple[int, int, int]
+    ) -> npt.NDArray[Any]:
+        lead, shape = block[:-3], tuple(part.stop - part.start for part in block)
+        result = np.zeros(shape, self.dtype)
+        for piece in block_regions((shape[-3], shape[-2], shape[-1]), _COARSENED_ZYX):
+            wide = tuple(
+                slice((outer.start + part.start) * s, min((outer.start + part.stop) * s, n))
+                for outer, part, s, n in zip(block[-3:], piece, step, fine.shape[-3:], strict=True)
+            )
+            if fine.holds_nothing((*lead, *wide)):
+                continue
+            values = fine[(*lead, *wide)]
+            if self.kind == "labels":
+                result[(..., *piece)] = values[..., :: step[0], :: step[1], :: step[2]]
+            else:
+                result[(..., *piece)] = _mean(values, step)
+        return result
+
+
+@contextmanager
+def new_ome_zarr(
+    path: Path | str,
+    shape: tuple[int, ...],
+    *,
+    dtype: npt.DTypeLike,
+    spacing_um_zyx: SpacingZYX | None,
+    kind: ImageKind = "image",
+    labels_name: str | None = None,
+    version: OmeVersion = "auto",
+) -> Iterator[OmeZarrImage]:
+    """Lend an image to be filled; its folder appears when the block ends well.
 
     Parameters
     ----------
     path
         The image's folder, which must not exist; with `labels_name`, the image to add labels to.
-    shape
-        (Z, Y, X) or (C, Z, Y, X).
-    dtype
-        Voxel type; bool is stored as uint8, and a probability as uint8 means 0 to 255.
-    spacing_um_zyx
-        Voxel size; None writes the scale in voxels, without a unit.
-    kind
-        Coarser levels are means of images, and nearest voxels of labels.
+    shape, dtype, spacing_um_zyx, kind
+        See `OmeZarrImage`.
     labels_name
-        Writes into the labels group of the existing image `path`, under this name.
+        The name in the labels group of the existing image `path`.
     version
         Of OME-Zarr; labels inside an image have that of the image.
 
@@ -56,247 +208,106 @@ class OmeZarrSlabWriter:
     OutputError
         If the place cannot be written or is taken, the disk is full, or a value does not fit.
     """
-
-    def __init__(
-        self,
-        path: Path | str,
-        shape: tuple[int, ...],
-        *,
-        dtype: npt.DTypeLike,
-        spacing_um_zyx: SpacingZYX | None,
-        kind: ImageKind = "image",
-        labels_name: str | None = None,
-        version: OmeVersion = "auto",
-    ) -> None:
-        if len(shape) not in (3, 4):
-            msg = f"a volume has axes ZYX or CZYX, not {len(shape)} axes"
-            raise ValueError(msg)
-        self._image = Path(path) if labels_name else None
-        self._version = version_to_write(version if self._image is None else _own(self._image))
-        self._path = Path(path) / "labels" / labels_name if labels_name else Path(path)
-        self._shape = shape
-        self._axes = "czyx"[-len(shape) :]
-        self._dtype = np.dtype(np.uint8) if np.dtype(dtype).kind == "b" else np.dtype(dtype)
-        self._spacing = spacing_um_zyx
-        self._kind: ImageKind = kind
-        self._atomic = atomic_path(self._path, replace=False)
-        self._folder = self._path
-        self._array: Any = None
-        self._pending: list[npt.NDArray[Any]] = []
-        self._z_done = 0
-        self._chunks = _chunks(shape, self._dtype.itemsize)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Voxel type of the array."""
-        return self._dtype
-
-    def __enter__(self) -> OmeZarrSlabWriter:
-        if self._path.exists():
-            raise OutputError(
-                "A file or folder of that name exists.", "Choose another name.", path=self._path
-            )
-        self._folder = self._atomic.__enter__()
-        try:
-            self._array = self._new_level(0, self._shape)
-        except BaseException as error:
-            self._leave(error)
-            raise
-        return self
-
-    def write(self, slab: npt.NDArray[Any]) -> None:
-        """Append planes: an array (z, Y, X) or (C, z, Y, X) of any number of them."""
-        if slab.ndim != len(self._shape) or slab.shape[-2:] != self._shape[-2:]:
-            msg = f"a slab of shape {slab.shape} is no part of {self._shape}"
-            raise ValueError(msg)
-        if self._kind == "probability" and self._dtype == np.uint8:
-            slab = probability_bytes(slab)
-        self._pending.append(cast_exactly(slab, self._dtype, self._kind, path=self._path))
-        step = self._chunks[-3]
-        # Whole chunks only: a chunk written in parts is read, decoded and encoded once per part.
-        if self._n_pending() >= step:
-            planes = np.concatenate(self._pending, axis=-3)
-            whole = planes.shape[-3] // step * step
-            self._store(planes[..., :whole, :, :])
-            rest = planes[..., whole:, :, :]
-            self._pending = [rest.copy()] if rest.shape[-3] else []
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            try:
-                self._finish()
-            except BaseException as failure:
-                self._leave(failure)
-                raise
-        self._atomic.__exit__(kind, error, trace)
-        if error is None and self._image is not None:
-            _register_labels(self._image, self._path.name)
-
-    def _finish(self) -> None:
-        if self._pending:
-            self._store(np.concatenate(self._pending, axis=-3))
-            self._pending = []
-        if self._z_done != self._shape[-3]:
-            msg = f"{self._z_done} of {self._shape[-3]} planes were written to {self._path}"
-            raise ValueError(msg)
-        try:
-            levels = self._write_levels()
-            write_group(self._folder, self._metadata(levels), self._version)
-        except OSError as error:
-            raise output_error(self._path, error) from error
-
-    def _store(self, planes: npt.NDArray[Any]) -> None:
-        stop = self._z_done + planes.shape[-3]
-        try:
-            self._array[..., self._z_done : stop, :, :] = planes
-        except OSError as error:
-            raise output_error(self._path, error) from error
-        self._z_done = stop
-
-    def _n_pending(self) -> int:
-        return sum(part.shape[-3] for part in self._pending)
-
-    def _leave(self, error: BaseException) -> None:
-        self._atomic.__exit__(type(error), error, error.__traceback__)
-
-    def _new_level(self, level: int, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-        chunks = _chunks(shape, self._dtype.itemsize)
-        shards = None
-        if self._version == "0.5" and math.prod(shape[-3:]) >= _SHARDED_FROM_VOXELS:
-            chunks, shards = _sharded(shape, chunks)
-        return create_array(
-            self._folder / str(level),
-            shape,
-            chunks=chunks,
-            shards=shards,
-            dtype=self._dtype,
-            axes=self._axes,
-            version=self._version,
-        )
-
-    def _write_levels(self) -> list[tuple[float, float, float]]:
-        """Write the coarser levels; the factor along Z, Y, X of every level, the full one first."""
-        factors = [(1.0, 1.0, 1.0)]
-        array, shape = self._array, self._shape
-        while max(shape[-3:]) > (_SMALLEST_TOP if len(factors) > 1 else 1):
-            step = _step(shape[-3:], self._spacing, factors[-1])
-            coarse_shape = (
-                *shape[:-3],
-                *(-(-n // s) for n, s in zip(shape[-3:], step, strict=True)),
-            )
-            coarse = self._new_level(len(factors), coarse_shape)
-            self._coarsen(array, coarse, step)
-            z, y, x = (f * s for f, s in zip(factors[-1], step, strict=True))
-            factors.append((z, y, x))
-            array, shape = coarse, coarse_shape
-        return factors
-
-    def _coarsen(self, fine: Any, coarse: Any, step: tuple[int, int, int]) -> None:  # noqa: ANN401
-        planes = _chunks(coarse.shape, self._dtype.itemsize)[-3]
-        for start in range(0, coarse.shape[-3], planes):
-            stop = min(start + planes, coarse.shape[-3])
-            # Few planes at a time: what they come from has up to eight times as many voxels.
-            parts = [
-                self._coarse_planes(fine, step, first, min(first + _COARSENED, stop))
-                for first in range(start, stop, _COARSENED)
-            ]
-            coarse[..., start:stop, :, :] = np.concatenate(parts, axis=-3)
-
-    def _coarse_planes(
-        self,
-        fine: Any,  # noqa: ANN401
-        step: tuple[int, int, int],
-        start: int,
-        stop: int,
-    ) -> npt.NDArray[Any]:
-        part = np.asarray(fine[..., start * step[0] : stop * step[0], :, :])
-        if self._kind == "labels":
-            return part[..., :: step[0], :: step[1], :: step[2]].copy()
-        return _mean(part, step)
-
-    def _metadata(self, factors: list[tuple[float, float, float]]) -> dict[str, Any]:
-        image: dict[str, Any] = {
-            "name": self._path.name.removesuffix(".zarr").removesuffix(".ome"),
-            "axes": [_axis(name, self._spacing is not None) for name in self._axes],
-            "datasets": [
-                {
-                    "path": str(level),
-                    "coordinateTransformations": self._transformations(factor),
-                }
-                for level, factor in enumerate(factors)
-            ],
-            "type": "nearest" if self._kind == "labels" else "mean",
-        }
-        if self._kind == "probability" and self._dtype == np.uint8:
-            image["metadata"] = {"probability_one": BYTE_ONE}
-        own_version = {} if self._version == "0.5" else {"version": self._version}
-        ome: dict[str, Any] = {"multiscales": [{**own_version, **image}]}
-        if self._kind == "labels":
-            source = {"source": {"image": "../../"}} if self._image else {}
-            ome["image-label"] = {**own_version, **source}
-        return ome
-
-    def _transformations(self, factor: tuple[float, float, float]) -> list[dict[str, Any]]:
-        lead = len(self._shape) - 3
-        edges = [f * um for f, um in zip(factor, self._spacing or (1.0, 1.0, 1.0), strict=True)]
-        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * lead + edges}]
-        if self._kind != "labels" and max(factor) > 1:
-            # The middle of a mean of n voxels lies (n - 1) / 2 voxels behind that of the first.
-            shift = [
-                (f - 1) / 2 * um
-                for f, um in zip(factor, self._spacing or (1.0, 1.0, 1.0), strict=True)
-            ]
-            translation = {"type": "translation", "translation": [0.0] * lead + shift}
-            transformations.append(translation)
-        return transformations
+    path = Path(path)
+    target = path / "labels" / labels_name if labels_name else path
+    image = OmeZarrImage.planned(
+        target,
+        shape,
+        dtype=dtype,
+        spacing_um_zyx=spacing_um_zyx,
+        kind=kind,
+        version=own_version(path) if labels_name else version,
+    )
+    _refuse_existing(target)
+    with atomic_path(target, replace=False) as folder:
+        image = replace(image, folder=folder)
+        image.begin()
+        yield image
+        image.describe()
+        _name(folder, image.version, target, in_image=labels_name is not None)
+    if labels_name:
+        _register_labels(path, labels_name)
 
 
-def _own(image: Path) -> OmeVersion:
+def place_ome_zarr(folder: Path, target: Path) -> None:
+    """Move a finished image to where it belongs, under the name it has there.
+
+    Raises
+    ------
+    OutputError
+        The place is taken or cannot be written.
+    """
+    _place(folder, target, in_image=False)
+
+
+def place_labels(folder: Path, image: Path, name: str) -> Path:
+    """Move finished labels into an image of the same version; where they then are.
+
+    Raises
+    ------
+    OutputError
+        There are labels of that name, or the place cannot be written.
+    """
+    target = image / "labels" / name
+    _place(folder, target, in_image=True)
+    _register_labels(image, name)
+    return target
+
+
+def own_version(image: Path) -> OmeVersion:
     """The version of an existing image."""
     return "0.5" if (image / "zarr.json").is_file() else "0.4"
 
 
-def _register_labels(image: Path, name: str) -> None:
-    folder, version = image / "labels", _own(image)
+def remove_unfinished_chunks(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote a chunk have left."""
+    for leftover in folder.rglob("*.partial"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _place(folder: Path, target: Path, *, in_image: bool) -> None:
+    _refuse_existing(target)
+    try:
+        _name(folder, own_version(folder), target, in_image=in_image)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(folder, target)
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
+def _refuse_existing(target: Path) -> None:
+    if target.exists():
+        raise OutputError(
+            "A file or folder of that name exists.", "Choose another name.", path=target
+        )
+
+
+def _name(folder: Path, version: OmeVersion, target: Path, *, in_image: bool) -> None:
+    ome = _ome(folder, version)
+    (multiscale,) = ome["multiscales"]
+    ome["multiscales"] = [
+        {**multiscale, "name": target.name.removesuffix(".zarr").removesuffix(".ome")}
+    ]
+    if in_image:
+        ome["image-label"] = {**ome["image-label"], "source": {"image": "../../"}}
+    write_group(folder, ome, version)
+
+
+def _ome(folder: Path, version: OmeVersion) -> dict[str, Any]:
     found = read_json(folder / ("zarr.json" if version == "0.5" else ".zattrs")) or {}
     if version == "0.5":
-        found = found.get("attributes", {}).get("ome", {})
-    names = list(found.get("labels", []))
+        found = dict(found.get("attributes", {}).get("ome", {}))
+        found.pop("version", None)
+    return found
+
+
+def _register_labels(image: Path, name: str) -> None:
+    folder, version = image / "labels", own_version(image)
+    names = list(_ome(folder, version).get("labels", []))
     write_group(folder, {"labels": [*names, *([name] if name not in names else [])]}, version)
-
-
-def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Chunks of about two million voxels, whose rows of planes fit into the buffer."""
-    z, y, x = (max(1, n) for n in shape[-3:])
-    lead = shape[:-3]
-    plane_bytes = math.prod(lead) * y * x * itemsize
-    planes = min(z, _MOST_PLANES, max(1, _BUFFER_BYTES // plane_bytes))
-    edge = max(64, 2 ** round(math.log2(math.sqrt(_CHUNK_VOXELS / planes))))
-    return (*(1 for _ in lead), planes, min(y, edge), min(x, edge))
-
-
-def _sharded(
-    shape: tuple[int, ...], chunks: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Chunks and shards of a large array; both as deep as the chunks of a smaller one."""
-    edge = _SHARDED_CHUNK_EDGE
-    shard = [min(_SHARD_EDGE, -(-n // edge) * edge) for n in shape[-2:]]
-    return (*chunks[:-2], edge, edge), (*chunks[:-2], *shard)
-
-
-def _step(
-    shape_zyx: tuple[int, ...], spacing: SpacingZYX | None, factor: tuple[float, float, float]
-) -> tuple[int, int, int]:
-    """2 along Y and X, and along Z unless its voxel edge is already the longer one by far."""
-    z_um, y_um, x_um = (f * um for f, um in zip(factor, spacing or (1.0,) * 3, strict=True))
-    halve_z = z_um < 1.5 * max(y_um, x_um) or max(shape_zyx[1:]) == 1
-    z, y, x = (2 if n > 1 else 1 for n in shape_zyx)
-    return (z if halve_z else 1), y, x
 
 
 def _mean(part: npt.NDArray[Any], step: tuple[int, int, int]) -> npt.NDArray[Any]:
@@ -314,10 +325,3 @@ def _mean(part: npt.NDArray[Any], step: tuple[int, int, int]) -> npt.NDArray[Any
         mean = np.rint(mean)
     cast: npt.NDArray[Any] = mean.astype(part.dtype)
     return cast
-
-
-def _axis(name: str, has_unit: bool) -> dict[str, str]:
-    if name == "c":
-        return {"name": "c", "type": "channel"}
-    axis = {"name": name, "type": "space"}
-    return {**axis, "unit": "micrometer"} if has_unit else axis

@@ -28,11 +28,15 @@ class RecordedInput(_Part):
     path
         Absolute, at the time of the run.
     sha256
-        See `hashing.file_sha256`; empty if it was not asked for.
+        Of everything, see `hashing.file_sha256`; empty if it was not taken.
+    sampled_sha256
+        In its place for very large inputs: of names, sizes, metadata and samples, see
+        `hashing.sampled_sha256`.
     """
 
     path: str
     sha256: str = ""
+    sampled_sha256: str = ""
     kind: str = ""
     shape_zyx: tuple[int, int, int]
     dtype: str

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cellseg_app import __version__
-from cellseg_app.analysis.blockwise import BlockRunner, WritableArray, all_cores
+from cellseg_app.analysis.blockwise import BlockRunner, all_cores
 from cellseg_app.analysis.class_choice import foreground_class
 from cellseg_app.analysis.cleanup import without_large_parts
 from cellseg_app.analysis.instances import InstanceResult, segment_instances
-from cellseg_app.analysis.kept import KeptBlocks
 from cellseg_app.analysis.measure import measure_cells
 from cellseg_app.core.blocks import at_most
 from cellseg_app.core.results import CellTable
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.finite import z_slabs
-from cellseg_app.io.naming import ResultNames
 from cellseg_app.io.table import write_cells
+from cellseg_app.pipeline.cell_places import CellPlace, label_dtype, place_for_cells
 from cellseg_app.pipeline.choices import (
     CellDefaults,
     InstanceChoice,
     instance_choice,
     no_such_class,
 )
-from cellseg_app.pipeline.image_files import OneClass, write_image
+from cellseg_app.pipeline.image_files import OneClass
+from cellseg_app.pipeline.kept_images import keep_image
 from cellseg_app.pipeline.region_cells import RegionCells, cells_in_region
 from cellseg_app.pipeline.regions import RunRegion
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, Workspace, fingerprint
+from cellseg_app.pipeline.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +79,8 @@ class FoundCells:
 
     Attributes
     ----------
+    labels_path, table_path
+        In the workspace at first; None if nothing was written.
     labels
         (Z, Y, X) in the workspace, as long as that exists.
     """
@@ -103,13 +102,12 @@ def find_cells(
     settings: RunSettings,
     defaults: CellDefaults,
     *,
-    names: ResultNames | None,
+    save: bool,
     workspace: Workspace,
-    probability_path: Path | None = None,
     report: Reporting,
     runner: BlockRunner | None = None,
 ) -> list[FoundCells]:
-    """Label, measure and write the cells of the chosen class, or of every class.
+    """Label and measure the cells of the chosen class, or of every class.
 
     Parameters
     ----------
@@ -117,12 +115,10 @@ def find_cells(
         Probability, image and voxel size.
     settings, defaults
         The user's choices, and what holds where they leave it open.
-    names
-        Where the files go; with several classes, `_class{k}` is added. None writes no files.
+    save
+        Whether labels and tables are written; they stand in the workspace until they are placed.
     workspace
         Lends disk space for labels in the making.
-    probability_path
-        The OME-Zarr image that the labels join.
     report
         Progress, cancelling.
     runner
@@ -133,24 +129,19 @@ def find_cells(
     SettingsError
         There is no such class.
     """
-    found = []
-    chosen = _classes(scene, settings)
-    for index in chosen:
-        target = _for_class(names, index) if names is not None and len(chosen) > 1 else names
-        found.append(
-            _one_class(
-                scene,
-                index,
-                settings,
-                defaults,
-                names=target,
-                workspace=workspace,
-                labels_in=probability_path if len(chosen) == 1 else None,
-                report=report,
-                runner=runner,
-            )
+    return [
+        _one_class(
+            scene,
+            index,
+            settings,
+            defaults,
+            save=save,
+            workspace=workspace,
+            report=report,
+            runner=runner,
         )
-    return found
+        for index in _classes(scene, settings)
+    ]
 
 
 def _classes(scene: Scene, settings: RunSettings) -> list[int]:
@@ -170,9 +161,8 @@ def _one_class(
     settings: RunSettings,
     defaults: CellDefaults,
     *,
-    names: ResultNames | None,
+    save: bool,
     workspace: Workspace,
-    labels_in: Path | None,
     report: Reporting,
     runner: BlockRunner | None,
 ) -> FoundCells:
@@ -192,7 +182,13 @@ def _one_class(
             cancel=report.cancel,
             runner=runner,
         )
-    place = _place(workspace, probability, scene, index, (settings, choice, floor), runner=runner)
+    kept_for = (
+        (index, _shape_zyx(probability), scene.spacing_um_zyx, scene.image is None),
+        (choice.method, choice.threshold, floor, choice.options.model_dump(mode="json")),
+    )
+    place = place_for_cells(
+        workspace, _shape_zyx(probability), kept_for, settings=settings, runner=runner
+    )
     result = _labelled(probability, place, choice, floor, scene.spacing_um_zyx, report)
     cells = cells_in_region(
         place.labels,
@@ -200,25 +196,25 @@ def _one_class(
         scene.region,
         drop_cut=choice.options.remove_border,
         report=report,
+        runner=place.runner,
     )
     labels_path = None
-    if names is not None:
-        labels_path = write_image(
-            names.labels,
+    if save:
+        labels_path = keep_image(
+            place.folder,
             cells.in_volume,
             kind="labels",
-            dtype=_label_dtype(settings, cells.n_cells),
+            dtype=label_dtype(settings, cells.n_cells),
             spacing_um_zyx=scene.spacing_um_zyx,
-            image_format=settings.output.format,
-            ome_zarr_version=settings.output.ome_zarr_version,
-            labels_in=labels_in if settings.output.format == "zarr" else None,
+            output=settings.output,
             stage="writing labels",
             report=report,
+            runner=place.runner,
         )
     table = _measured(scene, probability, cells, settings, report, place=place)
     table_path = None
-    if names is not None and table is not None:
-        table_path = write_cells(names.table, table.cells)
+    if save and table is not None:
+        table_path = write_cells(place.folder / "cells.csv", table.cells)
     return FoundCells(
         class_index=index,
         threshold=result.threshold,
@@ -233,51 +229,9 @@ def _one_class(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where labels are made: a flat file, or chunks and notes that an interrupted run has left."""
-
-    labels: WritableArray
-    pieces: WritableArray | None = None
-    found: KeptBlocks | None = None
-    runner: BlockRunner | None = None
-
-
-def _place(
-    workspace: Workspace,
-    probability: LazyArray,
-    scene: Scene,
-    index: int,
-    decisive: tuple[RunSettings, InstanceChoice, float],
-    *,
-    runner: BlockRunner | None,
-) -> _Place:
-    shape = _shape_zyx(probability)
-    if runner is None and math.prod(shape) <= MOST_FLAT_VOXELS:
-        return _Place(workspace.labels(shape))
-    settings, choice, floor = decisive
-    options = choice.options.model_dump(mode="json")
-    key = fingerprint(
-        __version__,
-        (index, shape, scene.spacing_um_zyx),
-        (choice.method, choice.threshold, floor, options),
-        settings.threshold.remove_large_voxels,
-        # Measurements are kept beside; nobody changes only them while a run is interrupted.
-        (settings.statistics.model_dump(mode="json"), scene.image is None),
-    )
-    store = workspace.cell_store(key, shape)
-    return _Place(store.labels, store.pieces, store.found, runner)
-
-
-def _label_dtype(settings: RunSettings, n_cells: int) -> str:
-    wanted = settings.output.label_dtype
-    many = n_cells > np.iinfo(np.uint32).max and settings.output.format == "zarr"
-    return "uint64" if many else wanted
-
-
 def _labelled(
     probability: LazyArray,
-    place: _Place,
+    place: CellPlace,
     choice: InstanceChoice,
     floor: float,
     spacing_um_zyx: SpacingZYX | None,
@@ -319,7 +273,7 @@ def _measured(
     settings: RunSettings,
     report: Reporting,
     *,
-    place: _Place,
+    place: CellPlace,
 ) -> CellTable | None:
     if not settings.statistics.enabled:
         return None
@@ -337,13 +291,6 @@ def _measured(
         kept=place.found,
     )
     return table if scene.region is None else cells.located(table, scene.spacing_um_zyx)
-
-
-def _for_class(names: ResultNames, index: int) -> ResultNames:
-    def marked(path: Path) -> Path:
-        return path.with_name(f"{path.stem}_class{index}{path.suffix}")
-
-    return replace(names, labels=marked(names.labels), table=marked(names.table))
 
 
 def _shape_zyx(array: LazyArray) -> tuple[int, int, int]:

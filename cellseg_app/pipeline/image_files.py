@@ -1,4 +1,4 @@
-"""Images of a run on disk: the probability as a file, and files as lazy probabilities again."""
+"""Images on disk: lazy arrays as files, and files as lazy probabilities again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.casts import ImageKind
 from cellseg_app.io.finite import z_slabs
 from cellseg_app.io.ome_tiff_write import is_ome_tiff_name, write_ome_tiff
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import describe, open_volume, read_stored
 from cellseg_app.io.tiff_write import TiffSlabWriter
+from cellseg_app.pipeline.block_writing import write_blocks
 from cellseg_app.pipeline.reporting import Reporting
 
 _N_AXES_WITH_CLASSES = 4
@@ -67,11 +68,10 @@ def write_image(
     spacing_um_zyx: SpacingZYX | None,
     image_format: Literal["tif", "zarr"],
     ome_zarr_version: OmeVersion = "auto",
-    labels_in: Path | None = None,
     stage: str,
     report: Reporting,
 ) -> Path:
-    """Write a lazy array (Z, Y, X) or (C, Z, Y, X) slab by slab, whole or not at all.
+    """Write a lazy array (Z, Y, X) or (C, Z, Y, X) part by part, whole or not at all.
 
     Parameters
     ----------
@@ -83,18 +83,27 @@ def write_image(
         See the writers in `io`.
     image_format, ome_zarr_version
         TIFF or OME-Zarr; a TIFF named `.ome.tif` becomes an OME-TIFF.
-    labels_in
-        OME-Zarr only: the image whose `labels` group the labels join, instead of `path`.
     stage, report
-        One step per slab.
+        One step per part.
 
     Returns
     -------
     Path
         The file or folder written.
     """
+    if image_format == "zarr":
+        with new_ome_zarr(
+            path,
+            tuple(data.shape),
+            dtype=dtype,
+            spacing_um_zyx=spacing_um_zyx,
+            kind=kind,
+            version=ome_zarr_version,
+        ) as image:
+            write_blocks(image, data, stage=stage, report=report)
+        return path
     shape = tuple(data.shape)
-    if image_format == "tif" and is_ome_tiff_name(path):
+    if is_ome_tiff_name(path):
         planes = StageProgress(report.progress, stage, math.prod(shape[:-2]), cancel=report.cancel)
         return write_ome_tiff(
             path,
@@ -106,24 +115,13 @@ def write_image(
         )
     slabs = z_slabs(shape[-3:], 4 * (shape[0] if len(shape) == _N_AXES_WITH_CLASSES else 1))
     steps = StageProgress(report.progress, stage, len(slabs), cancel=report.cancel)
-    writer: TiffSlabWriter | OmeZarrSlabWriter
-    if image_format == "tif":
-        writer = TiffSlabWriter(path, shape, dtype=dtype, spacing_um_zyx=spacing_um_zyx, kind=kind)
-    else:
-        writer = OmeZarrSlabWriter(
-            labels_in or path,
-            shape,
-            dtype=dtype,
-            spacing_um_zyx=spacing_um_zyx,
-            kind=kind,
-            labels_name="cells" if labels_in else None,
-            version=ome_zarr_version,
-        )
-    with writer:
+    with TiffSlabWriter(
+        path, shape, dtype=dtype, spacing_um_zyx=spacing_um_zyx, kind=kind
+    ) as writer:
         for slab in _read(data, slabs):
             writer.write(slab)
             steps.advance()
-    return labels_in / "labels" / "cells" if labels_in else path
+    return path
 
 
 def _read(data: LazyArray, slabs: list[slice]) -> Iterator[npt.NDArray[Any]]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from cellseg_app.core.blocks import Region, region_shape, whole
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.volume import LazyArray
+from cellseg_app.inference.balance import balanced_blocks, find_work
 from cellseg_app.inference.feed import WindowFeed
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.window_blocks import network_blocks
@@ -28,7 +29,7 @@ from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, BlockProgress, Work
 
 # What stitching one layer of windows may take; blocks are narrower where it would take more.
 LAYER_BYTES: Final = 256 * 1024**2
-# Enough blocks that workers end together; not so few windows that most are shared by two blocks.
+# Several blocks for each worker, so that they end together, where blocks are this large.
 _BLOCKS_PER_WORKER: Final = 4
 _FEWEST_WINDOWS: Final = 512
 
@@ -77,13 +78,7 @@ def plan_network(session: NetworkSession, workspace: Workspace, *, workers: int 
         if not workers and (workspace.slabs_done or voxels <= MOST_FLAT_VOXELS):
             left = session.windows_to_run(workspace.slabs_done)
             return NetworkPlan((), left, session.windows_to_run())
-        blocks = network_blocks(
-            session.grid,
-            CHUNK_ZYX,
-            classes=session.card.classes,
-            layer_bytes=LAYER_BYTES,
-            most_windows=_windows_per_block(session, workers),
-        )
+        blocks = _shared_blocks(session, workers) if workers else _own_blocks(session)
     parts = [session.for_block(core) for core in blocks]
     left = sum(
         part.windows_left(workspace.block_progress(number).planes)
@@ -98,17 +93,31 @@ def filled_share(session: NetworkSession, *, chunked: bool = False) -> float | N
     if not chunked and voxels <= MOST_FLAT_VOXELS:
         return None
     starts = sample_starts(session.grid, _LOOKED_INTO)
-    empty = None if session.empty is None else session.empty.uncounted()
-    feed = WindowFeed(session.image, session.grid, 1, empty, session.needed)
+    feed = _feed(session)
     asked = [start for start in starts if feed.needs(start)]
     filled = sum(feed.holds_something(start) for start in asked)
     return min(1.0, (filled + _DOUBT) / max(1, len(asked)))
 
 
-def _windows_per_block(session: NetworkSession, workers: int) -> int | None:
-    if not workers:
-        return None
-    return max(_FEWEST_WINDOWS, session.grid.n_windows // (_BLOCKS_PER_WORKER * workers))
+def _own_blocks(session: NetworkSession) -> list[Region]:
+    classes = session.card.classes
+    return network_blocks(session.grid, CHUNK_ZYX, classes=classes, layer_bytes=LAYER_BYTES)
+
+
+def _shared_blocks(session: NetworkSession, workers: int) -> list[Region]:
+    """A block or more for each worker, of about equal work."""
+    work = find_work(_feed(session))
+    n = min(_BLOCKS_PER_WORKER * workers, max(workers, int(work.total) // _FEWEST_WINDOWS))
+    classes = session.card.classes
+    return balanced_blocks(
+        session.grid, CHUNK_ZYX, work, n, classes=classes, layer_bytes=LAYER_BYTES
+    )
+
+
+def _feed(session: NetworkSession) -> WindowFeed:
+    """For looking at windows without counting them."""
+    empty = None if session.empty is None else session.empty.uncounted()
+    return WindowFeed(session.image, session.grid, 1, empty, session.needed)
 
 
 def run_network(

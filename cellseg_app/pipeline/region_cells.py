@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_app.analysis.blockwise import BlockPlan, all_cores
+from cellseg_app.analysis.blockwise import BlockPlan, BlockRunner, all_cores
 from cellseg_app.analysis.mask_edge import cut_by_mask
 from cellseg_app.analysis.measure import moved
+from cellseg_app.core.blocks import holds_nothing
 from cellseg_app.core.results import CellTable
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.pipeline.regions import RunRegion
@@ -56,6 +57,7 @@ def cells_in_region(
     *,
     drop_cut: bool,
     report: Reporting,
+    runner: BlockRunner | None = None,
 ) -> RegionCells:
     """Tell which cells of a region its mask cuts, and drop them if asked to.
 
@@ -67,13 +69,15 @@ def cells_in_region(
         None for a whole volume, whose labels stay as they are.
     drop_cut
         Whether cells cut by the mask are dropped, and the others numbered anew.
-    report
-        Progress, cancelling.
+    report, runner
+        Progress, cancelling; where blocks are worked on, if not here.
     """
     mask = None if region is None else region.mask_in_box
     if mask is None:
         return RegionCells(labels, n_cells, region)
-    plan = BlockPlan(workers=all_cores(), progress=report.progress, cancel=report.cancel)
+    plan = BlockPlan(
+        workers=all_cores(), progress=report.progress, cancel=report.cancel, runner=runner
+    )
     cut = cut_by_mask(labels, mask, plan)
     if not drop_cut or len(cut) == 0:
         return RegionCells(labels, n_cells, region, cut)
@@ -96,3 +100,7 @@ class _Renumbered:
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
         renumbered: npt.NDArray[Any] = self._new_ids[self._labels[key]].astype(self.dtype)
         return renumbered
+
+    def holds_nothing(self, key: tuple[slice, ...]) -> bool:
+        """Whether a region is known to be 0 without reading it."""
+        return holds_nothing(self._labels, key)

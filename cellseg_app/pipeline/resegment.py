@@ -12,8 +12,8 @@ from cellseg_app.core.results import RunFiles, RunResult
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX
 from cellseg_app.inference.resample import ResampledArray
-from cellseg_app.io.hashing import file_sha256
-from cellseg_app.io.naming import free_result_names, remove_results, volume_name
+from cellseg_app.io.hashing import ContentHash, content_hash, same_content
+from cellseg_app.io.naming import ResultNames, free_result_names, remove_results, volume_name
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import (
     RecordedChoices,
@@ -24,9 +24,10 @@ from cellseg_app.io.run_record import (
     write_record,
 )
 from cellseg_app.io.space import require_writable
-from cellseg_app.pipeline.cells_stage import find_cells, scene_of
+from cellseg_app.pipeline.cells_stage import FoundCells, find_cells, scene_of
 from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.image_files import open_probability
+from cellseg_app.pipeline.placing import place_results
 from cellseg_app.pipeline.recording import Finished, complete_record
 from cellseg_app.pipeline.regions import region_of_record
 from cellseg_app.pipeline.reporting import Reporting
@@ -131,26 +132,17 @@ def resegment(
     workspace = Workspace(
         output_folder, stored.path.name, fingerprint(str(stored.path.resolve()), str(started))
     )
-    names = free_result_names(
-        output_folder,
-        _original_name(stored),
-        model="probability" if stored.record is None else stored.record.network.name,
-        when=started,
-        image_format=settings.output.format,
-    )
     try:
         with report.stage("cells"):
             cells = find_cells(
                 scene_of(probability, image, spacing, region=region),
                 _with_known_class(stored, settings, image),
                 stored.defaults,
-                names=names,
+                save=True,
                 workspace=workspace,
                 report=report,
             )
-    except BaseException:
-        remove_results(output_folder, names.stem)
-        raise
+        names, cells = _placed(stored, settings, output_folder, started, cells)
     finally:
         workspace.remove()
     notes = (f"Re-segmented from {stored.path.name}; no network ran.", *image_notes)
@@ -169,6 +161,27 @@ def resegment(
     )
 
 
+def _placed(
+    stored: StoredProbability,
+    settings: RunSettings,
+    output_folder: Path,
+    started: datetime,
+    cells: list[FoundCells],
+) -> tuple[ResultNames, list[FoundCells]]:
+    names = free_result_names(
+        output_folder,
+        _original_name(stored),
+        model="probability" if stored.record is None else stored.record.network.name,
+        when=started,
+        image_format=settings.output.format,
+    )
+    try:
+        return names, place_results(names, None, cells)[1]
+    except BaseException:
+        remove_results(output_folder, names.stem)
+        raise
+
+
 def _image(
     stored: StoredProbability, shape_zyx: ShapeZYX
 ) -> tuple[LazyArray | None, tuple[str, ...]]:
@@ -178,7 +191,8 @@ def _image(
     source = Path(stored.record.input.path)
     try:
         volume = open_volume(source, stored.record.settings.data)
-        if stored.record.input.sha256 not in ("", file_sha256(source)):
+        known = stored.record.input
+        if not same_content(source, ContentHash(known.sha256, known.sampled_sha256)):
             return None, (f"{source} has changed since the run: intensities are not measured.",)
     except (UserError, OSError):
         return None, (f"{source} cannot be opened: intensities are not measured.",)
@@ -216,12 +230,14 @@ def _record(
             choices=old.used,
             estimate={},
         )
+    of_map = content_hash(stored.path)
     return complete_record(
         finished,
         settings=settings,
         recorded_input=RecordedInput(
             path=str(stored.path.resolve()),
-            sha256=file_sha256(stored.path),
+            sha256=of_map.sha256,
+            sampled_sha256=of_map.sampled_sha256,
             shape_zyx=shape_zyx,
             dtype="float32",
         ),

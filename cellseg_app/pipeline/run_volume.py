@@ -19,7 +19,7 @@ from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.session_setup import open_session
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.finite import check_values
-from cellseg_app.io.hashing import file_sha256
+from cellseg_app.io.hashing import ContentHash, content_hash
 from cellseg_app.io.naming import ResultNames, free_result_names, remove_results
 from cellseg_app.io.open import n_levels, open_volume
 from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
@@ -28,7 +28,8 @@ from cellseg_app.io.space import require_free_space, require_writable
 from cellseg_app.pipeline.cells_stage import FoundCells, find_cells, isotropic_shape, scene_of
 from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.estimate import Estimate, estimate_run
-from cellseg_app.pipeline.image_files import open_probability, write_image
+from cellseg_app.pipeline.image_files import open_probability
+from cellseg_app.pipeline.kept_images import keep_image
 from cellseg_app.pipeline.network_stage import (
     NetworkPlan,
     RunBlocks,
@@ -36,6 +37,7 @@ from cellseg_app.pipeline.network_stage import (
     plan_network,
     run_network,
 )
+from cellseg_app.pipeline.placing import place_results
 from cellseg_app.pipeline.recording import Finished, choices_of, complete_record, network_of
 from cellseg_app.pipeline.regions import RunRegion, find_region
 from cellseg_app.pipeline.remote_blocks import Cluster, run_remotely
@@ -180,20 +182,22 @@ def run_volume(
     _announce(ready, report)
     require_free_space(request.output_folder, ready.estimate.disk_bytes)
     with ThreadPoolExecutor(1, "input-hash") as background:
-        input_hash = background.submit(file_sha256, request.source, cancel=report.cancel)
+        input_hash = background.submit(content_hash, request.source, cancel=report.cancel)
         with report.stage("network"):
             run_blocks = _elsewhere(taken_up, ready, workspace, cluster)
             probability = run_network(
                 ready.session, workspace, report, ready.network_plan, run_blocks
             )
-        names = _names(request, ready, workspace)
-        try:
-            path, cells = _results(request, ready, names, probability, workspace, report, cluster)
-        except BaseException:
-            remove_results(request.output_folder, names.stem)
-            raise
-    finished = Finished(request.started, names, path, cells, report.seconds, ready.notes)
-    record = _write_record(request, ready, finished, input_hash)
+        path, cells = _results(request, ready, probability, workspace, report, cluster)
+    names = _names(request, ready, workspace)
+    try:
+        # Nothing of a run stands in the output folder until everything does.
+        path, cells = place_results(names, path, cells)
+        finished = Finished(request.started, names, path, cells, report.seconds, ready.notes)
+        record = _write_record(request, ready, finished, input_hash)
+    except BaseException:
+        remove_results(request.output_folder, names.stem)
+        raise
     workspace.remove()
     return _result(record, finished)
 
@@ -255,14 +259,13 @@ def _names(request: RunRequest, ready: Prepared, workspace: Workspace) -> Result
 def _results(
     request: RunRequest,
     ready: Prepared,
-    names: ResultNames,
     probability: LazyArray,
     workspace: Workspace,
     report: Reporting,
     cluster: Cluster | None,
 ) -> tuple[Path | None, list[FoundCells]]:
     with report.stage("saving probability"):
-        path = _save_probability(request, ready, names, probability, report)
+        path = _save_probability(request, ready, probability, workspace, report, cluster)
     # A resampled map is read from its file: resampling it again and again would cost more. So is
     # one that was rounded to bytes, or `resegment` would find other cells in it.
     from_file = (
@@ -280,9 +283,8 @@ def _results(
             scene,
             request.settings,
             CellDefaults.of(ready.session.card),
-            names=names,
+            save=True,
             workspace=workspace,
-            probability_path=path,
             report=report,
             runner=cluster,
         )
@@ -324,9 +326,10 @@ def _announce(ready: Prepared, report: Reporting) -> None:
 def _save_probability(
     request: RunRequest,
     ready: Prepared,
-    names: ResultNames,
     probability: LazyArray,
+    workspace: Workspace,
     report: Reporting,
+    cluster: Cluster | None,
 ) -> Path | None:
     output = request.settings.output
     if not output.save_probability:
@@ -334,29 +337,30 @@ def _save_probability(
     on_lattice, region = ready.on_output_lattice(probability), ready.output_region
     if region is not None:
         on_lattice = region.put_back(region.cut_and_masked(on_lattice))
-    return write_image(
-        names.probability,
+    return keep_image(
+        workspace.folder / "map",
         on_lattice,
         kind="probability",
         dtype=output.stored_probability_dtype,
         spacing_um_zyx=ready.output_spacing_um_zyx,
-        image_format=output.format,
-        ome_zarr_version=output.ome_zarr_version,
+        output=output,
         stage="writing map",
         report=report,
+        runner=cluster,
     )
 
 
 def _write_record(
-    request: RunRequest, ready: Prepared, finished: Finished, input_hash: Future[str]
+    request: RunRequest, ready: Prepared, finished: Finished, input_hash: Future[ContentHash]
 ) -> RunRecord:
-    volume, session = ready.volume, ready.session
+    volume, session, known = ready.volume, ready.session, input_hash.result()
     record = complete_record(
         finished,
         settings=request.settings.with_absolute_paths(),
         recorded_input=RecordedInput(
             path=absolute(request.source),
-            sha256=input_hash.result(),
+            sha256=known.sha256,
+            sampled_sha256=known.sampled_sha256,
             shape_zyx=volume.shape_zyx,
             dtype=str(volume.data.dtype),
             spacing_um_zyx=volume.spacing_um_zyx,

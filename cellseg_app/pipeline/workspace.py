@@ -27,6 +27,7 @@ from cellseg_app.core.errors import InputError
 from cellseg_app.core.sources import address_of
 from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.io.chunked import CHUNK_ZYX, BoundedArray, ChunkedArray
+from cellseg_app.io.hashing import identity_sha256
 from cellseg_app.io.open import read_stored
 
 FOLDER_NAME: Final = ".cellseg-work"
@@ -60,13 +61,11 @@ def input_identity(path: Path) -> list[Any]:
         return [address, stored.kind, list(stored.array.shape), str(stored.array.dtype)]
     resolved = path.resolve()
     try:
-        inside = sorted(p for p in resolved.rglob("*") if p.is_file()) if path.is_dir() else []
-        stats = [(str(file), file.stat()) for file in inside or [resolved]]
+        return [str(resolved), identity_sha256(resolved)]
     except OSError as error:
         raise InputError(
             f"It cannot be read ({error.strerror}).", "Check the name and the disk.", path=path
         ) from error
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +155,10 @@ class Workspace:
         array: npt.NDArray[np.uint32] = self._array(_LABELS, shape_zyx, np.dtype(np.uint32))
         return array
 
+    def cells_folder(self, key: str) -> Path:
+        """Where results of telling cells apart stand until the run has ended."""
+        return self.folder / f"cells-{key}"
+
     def cell_store(self, key: str, shape_zyx: ShapeZYX) -> CellStore:
         """Where the cells of a large volume are told apart, as an interrupted run left it.
 
@@ -166,7 +169,7 @@ class Workspace:
         shape_zyx
             Of the results.
         """
-        folder = self.folder / f"cells-{key}"
+        folder = self.cells_folder(key)
         pieces, labels = (
             ChunkedArray.create(folder / name, shape_zyx, np.dtype(np.uint32))
             for name in ("pieces", "labels")

@@ -60,7 +60,7 @@ def exporting_image(export: ImageExport) -> Work:
             export.path,
             export.data,
             kind=export.kind,
-            dtype=np.uint32 if export.kind == "labels" else np.float32,
+            dtype=_export_dtype(export),
             spacing_um_zyx=export.spacing_um_zyx,
             image_format="zarr" if export.path.suffix == ".zarr" else "tif",
             stage=f"writing {export.path.name}",
@@ -68,6 +68,12 @@ def exporting_image(export: ImageExport) -> Work:
         )
 
     return work
+
+
+def _export_dtype(export: ImageExport) -> npt.DTypeLike:
+    if export.kind == "probability":
+        return np.float32
+    return np.uint64 if export.data.dtype.itemsize > np.uint32().itemsize else np.uint32
 
 
 def exporting_table(path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> Work:

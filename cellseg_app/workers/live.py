@@ -90,11 +90,11 @@ class PatchedLabels:
     def __init__(self, base: LazyArray, patch: LazyArray, region: Region) -> None:
         self._base, self._patch, self._region = base, patch, region
         self.shape: tuple[int, ...] = tuple(base.shape)
-        self.dtype: np.dtype[Any] = np.dtype(np.uint32)
+        self.dtype: np.dtype[Any] = np.promote_types(base.dtype, np.uint32)
         self.ndim = 3
 
     def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
-        result = np.array(self._base[key], dtype=np.uint32)
+        result = np.array(self._base[key], dtype=self.dtype)
         target, origin = overlap(key, self._region, self.shape)
         if all(part.stop > part.start for part in target):
             result[target] = self._patch[origin]
@@ -136,7 +136,7 @@ def live_cells(
             scene,
             _for_live(settings, source.foreground_class, measure=measure),
             source.defaults,
-            names=None,
+            save=False,
             workspace=Workspace(folder, "live", "0"),
             report=reporting(context),
         )[0]

@@ -5,8 +5,10 @@
     python -m tests.benchmarks.scaling_costs FOLDER workers 2
 
 Everything is written into `scaling_costs.json` beside this file, which `scaling_model` reads. Costs
-are processor time, which other programs on the machine do not change; runs over Dask are timed by
-the clock, and by the processor time of the workers.
+are processor time, which other programs on the machine change little; runs over Dask are timed by
+the clock, and by the processor time of each worker and of the process that starts the run. From
+the latter follows what a second worker brings at best: `cpu_bound_s`, the busiest worker's time
+and that of the starting process. The number of blocks is the one that a user's run would have.
 """
 
 from __future__ import annotations
@@ -44,18 +46,21 @@ from cellseg_app.core.settings import (
     OutputSettings,
     RunSettings,
 )
+from cellseg_app.core.volume import LazyArray
 from cellseg_app.inference.devices import use_threads
 from cellseg_app.inference.feed import WindowFeed
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.windows import sample_starts, window_region
-from cellseg_app.pipeline import cells_stage, network_stage, run_volume
+from cellseg_app.io.ome_zarr_layout import Block
+from cellseg_app.io.ome_zarr_write import OmeZarrImage
+from cellseg_app.pipeline import cell_places, network_stage, run_volume
 from cellseg_app.pipeline.networks import network_for
 from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
 from tests.benchmarks.virtual_volume import write_virtual_volume
 
 COSTS = Path(__file__).with_suffix(".json")
-_EDGE, _TISSUE = 384, 0.3
+_EDGE, _TISSUE = 512, 0.3
 _TASKS = 400
 
 
@@ -94,7 +99,8 @@ def main() -> None:
 
 def _costs(source: Path) -> dict[str, Any]:
     use_threads(1)
-    seconds, timeline, ready = _run(source, None)
+    with _timed_writing() as written:
+        seconds, timeline, ready = _run(source, None)
     session, n_voxels = ready.session, math.prod(ready.output_shape_zyx)
     filled = _TISSUE * n_voxels
     starts = sample_starts(session.grid, 300)
@@ -108,7 +114,10 @@ def _costs(source: Path) -> dict[str, Any]:
     looking = (time.process_time() - begin) / len(starts)
     share = n_filled / len(starts)
     pieces = max(1, seconds["n_cells"])
+    ending = seconds["processor_end"] - timeline.last["Measuring cells"]
     return {
+        **{f"{what}_s_per_voxel": s / n for what, (s, n) in written.items()},
+        "ending_s_per_cell": ending / pieces,
         "window_s": _per_filled(timeline.seconds("network"), looking, session, share),
         "window_share_filled": share,
         "look_s_per_window": looking,
@@ -120,11 +129,31 @@ def _costs(source: Path) -> dict[str, Any]:
         / pieces,
         "numbering_s_per_filled_voxel": timeline.seconds("Numbering cells") / filled,
         "measuring_s_per_filled_voxel": timeline.seconds("Measuring cells") / filled,
-        "labels_written_s_per_voxel": timeline.seconds("writing labels") / n_voxels,
-        "map_written_s_per_voxel": timeline.seconds("writing map") / n_voxels,
         "cells_per_filled_voxel": pieces / filled,
         "processor": f"{psutil.cpu_count()} cores",
     }
+
+
+@contextmanager
+def _timed_writing() -> Iterator[dict[str, tuple[float, int]]]:
+    """Seconds and voxels of the blocks of images, by kind, the finest level and coarser ones."""
+    times: dict[str, tuple[float, int]] = {}
+    write = OmeZarrImage.write
+
+    def timed(self: OmeZarrImage, number: int, block: Block, source: LazyArray) -> None:
+        begin = time.process_time()
+        write(self, number, block, source)
+        kind = "labels" if self.kind == "labels" else "map"
+        name = f"{kind}_{'coarsened' if number else 'written'}"
+        seconds, voxels = times.get(name, (0.0, 0))
+        n = math.prod(part.stop - part.start for part in block)
+        times[name] = (seconds + time.process_time() - begin, voxels + n)
+
+    OmeZarrImage.write = timed
+    try:
+        yield times
+    finally:
+        OmeZarrImage.write = write
 
 
 def _merging() -> float:
@@ -163,16 +192,32 @@ def _with_workers(source: Path, n: int) -> dict[str, Any]:
         begin = time.perf_counter()
         assert list(cluster.map(range(_TASKS), _nothing)) == list(range(_TASKS))
         task_s = (time.perf_counter() - begin) / _TASKS
-        before = _worker_seconds(cluster)
-        seconds, _, _ = _run(source, cluster)
-        worked = [
-            after - begin for begin, after in zip(before, _worker_seconds(cluster), strict=True)
-        ]
-    return {f"workers_{n}": {"task_s": task_s, "processor_s": sum(worked), **seconds}}
+        before, own = _worker_seconds(cluster), time.process_time()
+        seconds, timeline, ready = _run(source, cluster)
+        own = time.process_time() - own
+        after = _worker_seconds(cluster)
+    each = sorted(after[worker] - before[worker] for worker in before)
+    plan = ready.network_plan
+    assert plan is not None
+    return {
+        f"workers_{n}": {
+            "task_s": task_s,
+            "processor_s": sum(each),
+            "processor_s_by_worker": each,
+            "processor_s_of_the_starting_process": own,
+            "cpu_bound_s": max(each) + own,
+            "starting_process_by_stage": {
+                stage: timeline.seconds(stage) for stage in timeline.first
+            },
+            "network_blocks": len(plan.blocks),
+            "windows": plan.n_windows,
+            **seconds,
+        }
+    }
 
 
-def _worker_seconds(cluster: DaskCluster) -> list[float]:
-    return sorted(cluster.client.run(time.process_time).values())
+def _worker_seconds(cluster: DaskCluster) -> dict[str, float]:
+    return dict(cluster.client.run(time.process_time))
 
 
 def _nothing(item: int) -> int:
@@ -198,16 +243,16 @@ def _run(
         loaded = network_for(settings.network)
         begin = time.perf_counter()
         result = run_volume.run_volume(request, loaded, report, cluster)
-        total = time.perf_counter() - begin
+        total, ended = time.perf_counter() - begin, time.process_time()
     shutil.rmtree(out)
-    return {**report.seconds, "total": total, "n_cells": result.n_cells}, timeline, prepared[0]
+    seconds = {**report.seconds, "total": total, "processor_end": ended}
+    return {**seconds, "n_cells": result.n_cells}, timeline, prepared[0]
 
 
 @contextmanager
 def _as_large_volumes(prepared: list[run_volume.Prepared]) -> Iterator[None]:
-    modules = (network_stage, cells_stage, run_volume)
+    modules = (network_stage, cell_places, run_volume)
     before = [module.MOST_FLAT_VOXELS for module in modules]
-    fewest = network_stage._FEWEST_WINDOWS
     prepare = run_volume.prepare
 
     def kept(*arguments: Any, **options: Any) -> run_volume.Prepared:
@@ -217,12 +262,10 @@ def _as_large_volumes(prepared: list[run_volume.Prepared]) -> Iterator[None]:
     try:
         for module in modules:
             module.MOST_FLAT_VOXELS = 0
-        network_stage._FEWEST_WINDOWS = 64
         run_volume.prepare = kept
         yield
     finally:
         run_volume.prepare = prepare
-        network_stage._FEWEST_WINDOWS = fewest
         for module, number in zip(modules, before, strict=True):
             module.MOST_FLAT_VOXELS = number
 

@@ -5,8 +5,9 @@
 Reads `scaling_costs.json` (see `scaling_costs`). Workers take tasks from one queue; each reads and
 writes through one shared storage of so many GB/s, which serves one request after another; the
 process that started the run hands out tasks and takes their results, one after another. What
-`cellseg run --scheduler` does on that process alone (uniting cells, writing the results) runs there
-here too. Prints hours by number of workers, where the time goes, and where it stops scaling.
+`cellseg run --scheduler` does on that process alone (uniting cells, the table, removing unfinished
+work) runs there here too. Prints hours by number of workers, where the time goes, and where it
+stops scaling.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _VOXEL_BYTES, _MAP_BYTES, _LABEL_BYTES = 2, 2, 4
 # Chunks shrink to about these shares of their voxels' bytes.
 _IMAGE_SHARE, _LABEL_SHARE = 0.7, 0.1
 _CELL_BLOCK = 64 * 256 * 256
+_WRITTEN_BLOCK = 64 * 512 * 512
+# Stitching keeps blocks of the network this narrow along Y and X.
+_WIDEST = 1024
 # A block that tells cells apart reads its surroundings too.
 _HALO = 2.0
 _BLOCKS_PER_WORKER, _FEWEST_WINDOWS = 4, 512
@@ -85,10 +89,15 @@ def simulate(part: Part, workers: int, *, task_s: float, bytes_per_s: float) -> 
 def parts_of(voxels: float, tissue: float, workers: int, costs: dict[str, Any]) -> Iterator[Part]:
     """What a volume takes, from the network to the written labels."""
     windows = voxels / _STEP**3
-    per_block = max(_FEWEST_WINDOWS, windows / (_BLOCKS_PER_WORKER * workers))
+    per_block = max(_FEWEST_WINDOWS / tissue, windows / (_BLOCKS_PER_WORKER * workers))
+    edge = min(_WIDEST, (per_block * _STEP**3) ** (1 / 3))
+    depth = per_block * _STEP**3 / edge**2
+    if edge == _WIDEST:
+        # Deep blocks are cut along Z only as far as there are not enough for all workers.
+        depth = min(depth, voxels ** (1 / 3))
+        per_block = depth * edge**2 / _STEP**3
     # Windows shared by two blocks run twice.
-    edge = per_block ** (1 / 3)
-    twice = ((edge + 4 / 3) / edge) ** 3
+    twice = math.prod((side + _WINDOW) / side for side in (depth, edge, edge))
     blocks = math.ceil(windows / per_block)
     filled = tissue * voxels
     per_window = tissue * costs["window_s"] + (1 - tissue) * costs["look_s_per_window"]
@@ -123,8 +132,28 @@ def parts_of(voxels: float, tissue: float, workers: int, costs: dict[str, Any]) 
         _CELL_BLOCK * costs["measuring_s_per_filled_voxel"],
         _CELL_BLOCK * (_LABEL_BYTES * _LABEL_SHARE + _MAP_BYTES + _VOXEL_BYTES * _IMAGE_SHARE),
         costs["merge_s_per_block"],
+        cells * costs["ending_s_per_cell"],
     )
-    yield Part("writing", 1, 0.0, 0.0, 0.0, filled * costs["labels_written_s_per_voxel"])
+    yield from _writing("map", filled, _MAP_BYTES, costs)
+    yield from _writing("labels", filled, _LABEL_BYTES * _LABEL_SHARE, costs)
+
+
+def _writing(what: str, filled: float, n_bytes: float, costs: dict[str, Any]) -> Iterator[Part]:
+    """An image, level after level: each waits for the one before."""
+    n, level = max(1, math.ceil(filled / _WRITTEN_BLOCK)), 0
+    while True:
+        done = "coarsened" if level else "written"
+        yield Part(
+            f"writing {what}",
+            n,
+            _WRITTEN_BLOCK * costs[f"{what}_{done}_s_per_voxel"],
+            # A coarser level reads eight times what it writes.
+            _WRITTEN_BLOCK * n_bytes * (9 if level else 2),
+            0.0,
+        )
+        if n == 1:
+            return
+        n, level = math.ceil(n / 8), level + 1
 
 
 def main() -> None:
@@ -143,12 +172,10 @@ def _table(name: str, voxels: float, asked: argparse.Namespace, costs: dict[str,
     print(f"\n{name}, {asked.tissue:.0%} tissue, storage {asked.storage:g} GB/s")
     last, told = math.inf, False
     for workers in _WORKERS:
-        seconds = {
-            part.name: simulate(
-                part, workers, task_s=costs["task_s"], bytes_per_s=1e9 * asked.storage
-            )
-            for part in parts_of(voxels, asked.tissue, workers, costs)
-        }
+        seconds: dict[str, float] = {}
+        for part in parts_of(voxels, asked.tissue, workers, costs):
+            took = simulate(part, workers, task_s=costs["task_s"], bytes_per_s=1e9 * asked.storage)
+            seconds[part.name] = seconds.get(part.name, 0.0) + took
         total = sum(seconds.values())
         shares = ", ".join(f"{part} {s / total:.0%}" for part, s in seconds.items())
         stops = not told and last / total < 1.5

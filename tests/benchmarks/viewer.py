@@ -33,7 +33,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from cellseg_app.core.settings import DataSettings
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.tiff_write import TiffSlabWriter
 from cellseg_app.state.display import Layer
@@ -85,8 +85,15 @@ def write(folder: Path, kind: str, form: str) -> Path:
     made = {"image": planes, "labels": label_planes, "probability": map_planes}[kind]
     dtype = {"image": np.uint16, "labels": np.uint32, "probability": np.float16}[kind]
     options: dict[str, Any] = {"dtype": dtype, "spacing_um_zyx": SPACING, "kind": kind}
-    maker = OmeZarrSlabWriter if form == "zarr" else TiffSlabWriter
-    with maker(path, SHAPE, **options) as writer:
+    if form == "zarr":
+        with tempfile.TemporaryFile(dir=folder) as file:
+            flat = np.memmap(file, dtype, shape=SHAPE)
+            for z, plane in enumerate(made()):
+                flat[z] = plane
+            with new_ome_zarr(path, SHAPE, **options) as image:
+                image.fill(flat)
+        return path
+    with TiffSlabWriter(path, SHAPE, **options) as writer:
         slab: list[np.ndarray] = []
         for z, plane in enumerate(made()):
             slab.append(plane)

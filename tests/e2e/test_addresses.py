@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
 from tests.web_folder import WebFolder, served
 
@@ -20,10 +20,10 @@ from tests.web_folder import WebFolder, served
 def web(tmp_path: Path, cells: Cells) -> Iterator[WebFolder]:
     pytest.importorskip("aiohttp")
     folder = tmp_path / "bucket"
-    with OmeZarrSlabWriter(
+    with new_ome_zarr(
         folder / "cells.zarr", SHAPE, dtype=np.uint16, spacing_um_zyx=SPACING_UM
     ) as out:
-        out.write(cells.image)
+        out.fill(cells.image)
     with served(folder) as running:
         yield running
 

@@ -14,7 +14,7 @@ import tifffile
 from cellseg_app.core.blocks import whole
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
-from cellseg_app.pipeline import cells_stage, network_stage
+from cellseg_app.pipeline import cell_places, network_stage
 from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
 
 BOX = (slice(12, 43), slice(26, 60), slice(0, 57))
@@ -86,7 +86,7 @@ def test_a_region_of_a_large_volume_is_worked_in_blocks(
     for number, flags in enumerate((("--region", BOX_TEXT), ("--mask", mask_file[0]))):
         flat = cellseg(*common, "-o", tmp_path / f"flat{number}", *flags).record
         with monkeypatch.context() as small:
-            for module in (network_stage, cells_stage):
+            for module in (network_stage, cell_places):
                 small.setattr(module, "MOST_FLAT_VOXELS", 0)
             small.setattr(network_stage, "LAYER_BYTES", 4 * 16 * 30 * 30)
             blocks = cellseg(*common, "-o", tmp_path / f"blocks{number}", *flags).record

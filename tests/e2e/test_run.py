@@ -16,7 +16,7 @@ import tifffile
 from cellseg_app.analysis.accuracy import compare_labels
 from cellseg_app.core.blocks import whole
 from cellseg_app.inference.predictor import WindowPredictor
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
 from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
@@ -86,10 +86,8 @@ def test_every_route_to_a_volume_gives_the_same_labels(
     compressed = tmp_path / "compressed.tif"
     tifffile.imwrite(compressed, cells.image, compression="zlib", tile=(16, 16))
     zarr = tmp_path / "cells.zarr"
-    with OmeZarrSlabWriter(
-        zarr, cells.image.shape, dtype=np.uint16, spacing_um_zyx=SPACING_UM
-    ) as out:
-        out.write(cells.image)
+    with new_ome_zarr(zarr, cells.image.shape, dtype=np.uint16, spacing_um_zyx=SPACING_UM) as out:
+        out.fill(cells.image)
     labels = [
         _labels(cellseg("run", source, "-o", tmp_path / "out", "--weights", network).record)
         for source in (volume_file, slices, compressed, zarr)

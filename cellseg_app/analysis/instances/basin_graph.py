@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from cellseg_app.analysis.blockwise import Floats, Ids
 from cellseg_app.analysis.instances.basins import Passes, highest_passes
 from cellseg_app.analysis.joining import JoinedPieces
-from cellseg_app.analysis.pieces import PieceStatistics
+from cellseg_app.analysis.pieces import PieceStatistics, refuse_too_many
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,14 @@ def build_graph(
         Per block, what to add to its ids, and peak heights (index 0 unused, −inf if elsewhere).
     passes
         Per block, with the offset added.
+
+    Raises
+    ------
+    SettingsError
+        There are more basins than a graph can hold.
     """
     n = joined.n_groups
+    refuse_too_many(n)
     rank = np.zeros(n + 1, np.intp)
     rank[np.argsort(joined.statistics.first[1:]) + 1] = np.arange(1, n + 1)
     basin_of_piece = rank[joined.group]

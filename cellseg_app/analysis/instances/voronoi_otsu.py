@@ -22,6 +22,7 @@ from cellseg_app.analysis.numbering import (
     finish_pieces,
     kept_objects,
 )
+from cellseg_app.analysis.pieces import refuse_too_many
 from cellseg_app.analysis.smoothing import gaussian, gaussian_reach
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.settings import InstanceSettings
@@ -54,6 +55,8 @@ def segment(job: InstanceJob) -> InstanceResult:
     outline = Outline(job, outline_sigma)
     threshold = outline.otsu_threshold() if job.threshold is None else job.threshold
     n_spots = _number_spots(job, outline, spot_sigma=spot_sigma, threshold=threshold)
+    # Floods mark labels with a bit of their own.
+    refuse_too_many(n_spots)
     flood_labels(job, lambda region: outline.read(region) > threshold)
     objects = count_labels(job.labels_out, n_spots, plan=job.plan)
     n_cells = finish_labels(

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import tifffile
 
 pytest.importorskip("distributed")
 
@@ -27,8 +29,16 @@ from cellseg_app.core.blocks import whole
 from cellseg_app.core.errors import Cancelled, InputError, SettingsError
 from cellseg_app.core.progress import CancelToken, Progress
 from cellseg_app.core.scheduler import parse_scheduler
-from cellseg_app.core.settings import InferenceSettings, InstanceSettings, RunSettings
+from cellseg_app.core.settings import (
+    InferenceSettings,
+    InstanceSettings,
+    OutputSettings,
+    RegionSettings,
+    RunSettings,
+)
 from cellseg_app.inference.weights import load_network
+from cellseg_app.io import ome_zarr_layout
+from cellseg_app.io.ome_zarr_write import OmeZarrImage
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
 from cellseg_app.pipeline import network_stage
@@ -68,6 +78,8 @@ def run(
     out: Path,
     *,
     method: str = "cell-peaks",
+    form: Literal["tif", "zarr"] = "tif",
+    region: RegionSettings | None = None,
     cluster: Cluster | None = None,
     report: Reporting | None = None,
 ) -> Result:
@@ -75,6 +87,8 @@ def run(
     settings = RunSettings(
         inference=InferenceSettings(precision="float32"),
         instances=InstanceSettings(method=method),
+        output=OutputSettings(format=form),
+        region=region or RegionSettings(),
     )
     request = RunRequest(scene / "v.tif", out, settings, datetime.now().astimezone())
     loaded = load_network(scene / "blur.pt")
@@ -97,6 +111,7 @@ def alone(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Re
 def _many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_stage, "_FEWEST_WINDOWS", 1)
     monkeypatch.setattr(network_stage, "LAYER_BYTES", 4 * 24 * 128 * 150)
+    monkeypatch.setattr(ome_zarr_layout, "_BLOCK_ZYX", (32, 64, 64))
 
 
 def assert_same(found: Result, expected: Result) -> None:
@@ -144,20 +159,56 @@ def test_workers_of_this_machine_find_the_same_cells(
     assert network[-1].done == network[-1].total > 300
 
 
+def test_workers_write_the_results_as_one_process_does(
+    scene: Path, alone: dict[str, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(scene, tmp_path / "alone", form="zarr")
+    # The process that starts the run must not be able to.
+    monkeypatch.setattr(OmeZarrImage, "write", None)
+    with cluster_at("local:2", lambda _: None) as cluster:
+        found = run(scene, tmp_path / "shared", form="zarr", cluster=cluster)
+    assert_same(found, alone["cell-peaks"])
+    assert _chunks(tmp_path / "shared") == _chunks(tmp_path / "alone")
+
+
+def _chunks(out: Path) -> dict[str, bytes]:
+    """What lies in the map and in the labels inside it, without metadata."""
+    (image,) = out.glob("*.zarr")
+    paths = [path for path in image.rglob("*") if path.is_file()]
+    assert not [path for path in paths if ".partial" in path.name]
+    return {
+        str(path.relative_to(image)): path.read_bytes()
+        for path in paths
+        if path.name not in (".zattrs", "zarr.json")
+    }
+
+
+def test_a_compressed_mask_goes_to_the_workers(scene: Path, tmp_path: Path) -> None:
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[20:120, 30:110, 10:100] = 1
+    tifffile.imwrite(tmp_path / "mask.tif", inside, compression="zlib")
+    region = RegionSettings(mask=str(tmp_path / "mask.tif"))
+    expected = run(scene, tmp_path / "alone", region=region)
+    with cluster_at("local:1", lambda _: None) as cluster:
+        found = run(scene, tmp_path / "shared", region=region, form="zarr", cluster=cluster)
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize(("stage", "form"), [("network", "tif"), ("writing map", "zarr")])
 def test_a_scheduler_with_two_workers_of_which_one_is_killed_finds_the_same_cells(
-    scene: Path, alone: dict[str, Result], tmp_path: Path
+    scene: Path, alone: dict[str, Result], tmp_path: Path, stage: str, form: Literal["tif", "zarr"]
 ) -> None:
     with scheduler_with_workers(2) as (address, workers):
         killed = threading.Event()
 
         def kill_one(report: Progress) -> None:
-            if report.stage == "network" and report.done > 0 and not killed.is_set():
+            if report.stage == stage and report.done > 0 and not killed.is_set():
                 os.kill(workers[0].pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
                 killed.set()
 
         with cluster_at(address, lambda _: None) as cluster:
             cluster.client.wait_for_workers(2)
-            found = run(scene, tmp_path, cluster=cluster, report=Reporting(kill_one))
+            found = run(scene, tmp_path, form=form, cluster=cluster, report=Reporting(kill_one))
             assert cluster.n_workers == 1
         assert killed.is_set()
         assert workers[1].poll() is None
@@ -227,7 +278,9 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
-def test_jobs_of_a_batch_system_are_described_by_a_file(tmp_path: Path) -> None:
+def test_jobs_of_a_batch_system_are_described_by_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from cellseg_app.cluster.connect import _started
 
     options = tmp_path / "partition.yaml"
@@ -236,9 +289,19 @@ def test_jobs_of_a_batch_system_are_described_by_a_file(tmp_path: Path) -> None:
         script = cluster.job_script()
     assert "#SBATCH -p gpu" in script
     assert "#SBATCH --cpus-per-task=4" in script
-    options.write_text("queue: [", encoding="utf-8")
-    with pytest.raises(InputError, match="partition"):
-        _started(parse_scheduler(f"slurm:{options}"))
-    options.write_text("colour: blue\ncores: 1\nmemory: 1GB\n", encoding="utf-8")
-    with pytest.raises(InputError, match="colour"):
-        _started(parse_scheduler(f"slurm:{options}"))
+    for content, sentence in {
+        "queue: [": "partition.*cannot be read",
+        "colour: blue\ncores: 1\nmemory: 1GB\njobs: 0\n": "colour",
+        "cores: 1\nmemory: 1GB\njobs: many\n": "`jobs` is 'many'",
+        "gpu": "holds no options",
+    }.items():
+        options.write_text(content, encoding="utf-8")
+        with pytest.raises(InputError, match=sentence):
+            _started(parse_scheduler(f"slurm:{options}"))
+    with pytest.raises(InputError, match=r"gone\.yaml.*cannot be read"):
+        _started(parse_scheduler(f"pbs:{tmp_path / 'gone.yaml'}"))
+    options.write_text("cores: 1\nmemory: 1GB\njobs: 2\n", encoding="utf-8")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for system, command in {"slurm": "sbatch", "lsf": "bsub"}.items():
+        with pytest.raises(SettingsError, match=f"no `{command}` .* login node"):
+            _started(parse_scheduler(f"{system}:{options}"))

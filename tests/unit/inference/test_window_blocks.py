@@ -8,14 +8,16 @@ import torch
 
 from cellseg_app.core.blocks import Region, block_regions
 from cellseg_app.core.progress import StageProgress
+from cellseg_app.inference.balance import WorkMap, balanced_blocks, find_work
 from cellseg_app.inference.cards import ModelCard, OutputSpec
 from cellseg_app.inference.emptiness import EmptyWindows, WindowLook
 from cellseg_app.inference.engine import predict_slabs
+from cellseg_app.inference.feed import WindowFeed
 from cellseg_app.inference.normalize import IntensityScale
 from cellseg_app.inference.predictor import WindowPredictor
 from cellseg_app.inference.stitching import Placement
 from cellseg_app.inference.window_blocks import block_grid, network_blocks
-from cellseg_app.inference.windows import WindowGrid, window_grid
+from cellseg_app.inference.windows import WindowGrid, layer_starts, window_grid, window_region
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
@@ -117,9 +119,54 @@ def test_blocks_end_with_chunks_and_keep_to_the_memory() -> None:
         assert core[0] == slice(0, 2048)
         assert all(s.start % c == 0 for s, c in zip(core, chunk, strict=True))
         assert 64 * 4 * np.prod([s.stop - s.start for s in core[1:]]) <= limit
-    thin = network_blocks(grid, chunk, classes=1, layer_bytes=limit, most_windows=3000)
-    assert len(thin) > len(blocks)
-    assert all(core[0].stop - core[0].start >= 2 * 64 for core in thin)
+
+
+def _feed_of(image: np.ndarray, grid: WindowGrid) -> WindowFeed:
+    return WindowFeed(image, grid, 1, None)
+
+
+def _tile_once(blocks: list[Region], shape: tuple[int, ...]) -> bool:
+    seen = np.zeros([-(-n // 8) for n in shape], np.uint8)
+    for core in blocks:
+        seen[tuple(slice(s.start // 8, -(-s.stop // 8)) for s in core)] += 1
+    return bool((seen == 1).all())
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_blocks_for_several_processes_hold_as_much_work_each(n: int) -> None:
+    shape = (192, 160, 176)
+    image = np.full(shape, 7, np.uint16)
+    tissue = slice(96, 192), slice(16, 120), slice(0, 100)
+    image[tissue] += np.random.default_rng(0).integers(1, 9, image[tissue].shape, np.uint16)
+    grid = window_grid(shape, 16, 0.25)
+    work = find_work(_feed_of(image, grid))
+    blocks = balanced_blocks(grid, (8, 8, 8), work, n, classes=1, layer_bytes=2**30)
+    assert len(blocks) == n
+    assert _tile_once(blocks, shape)
+    filled = [
+        sum(
+            image[window_region(part, start)].min() != image[window_region(part, start)].max()
+            for layer in range(len(part.axes[0].starts))
+            for _, start in layer_starts(part, layer)
+        )
+        for part in (block_grid(grid, core) for core in blocks)
+    ]
+    even = block_regions(shape, (96, 160, 176))
+    assert max(filled) < 1.4 * sum(filled) / n
+    assert work.within(even[0]) < 0.1 * work.within(even[1])
+
+
+def test_shared_blocks_end_with_chunks_keep_to_the_memory_and_are_not_thin() -> None:
+    grid = window_grid((2048, 2048, 2048), 64, 0.25, margin=8)
+    work = WorkMap(np.ones((1, 1, 1)), tuple(np.array([0.0, 2048.0]) for _ in range(3)))
+    chunk, limit = (64, 128, 128), 64 * 1024**2
+    blocks = balanced_blocks(grid, chunk, work, 40, classes=1, layer_bytes=limit)
+    assert len(blocks) >= 40
+    assert sum(np.prod([s.stop - s.start for s in core]) for core in blocks) == 2048**3
+    for core in blocks:
+        assert all(s.start % c == 0 for s, c in zip(core, chunk, strict=True))
+        assert all(s.stop - s.start >= 128 for s in core)
+        assert 64 * 4 * np.prod([s.stop - s.start for s in core[1:]]) <= limit
 
 
 def test_small_volumes_are_one_block() -> None:

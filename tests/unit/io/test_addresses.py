@@ -16,7 +16,7 @@ from cellseg_app.io import addresses
 from cellseg_app.io.hashing import file_sha256
 from cellseg_app.io.inputs import expand_inputs
 from cellseg_app.io.naming import volume_name
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.zarr_arrays import HAS_ZARR_3
 from tests.web_folder import WebFolder, served
@@ -53,15 +53,15 @@ def test_file_addresses_are_paths(tmp_path: Path) -> None:
 @pytest.fixture
 def values(tmp_path: Path) -> np.ndarray:
     made = np.random.default_rng(0).integers(0, 999, SHAPE).astype("u2")
-    with OmeZarrSlabWriter(
+    with new_ome_zarr(
         tmp_path / "a.zarr", SHAPE, dtype="u2", spacing_um_zyx=SPACING, version="0.4"
     ) as writer:
-        writer.write(made)
+        writer.fill(made)
     if HAS_ZARR_3:
-        with OmeZarrSlabWriter(
+        with new_ome_zarr(
             tmp_path / "b.zarr", SHAPE, dtype="u2", spacing_um_zyx=SPACING, version="0.5"
         ) as writer:
-            writer.write(made)
+            writer.fill(made)
     return made
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from cellseg_app.core.errors import Cancelled, InputError, OutputError
 from cellseg_app.core.settings import DataSettings
-from cellseg_app.io import ome_zarr_write
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io import ome_zarr_layout, ome_zarr_write
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.zarr_arrays import HAS_ZARR_3
 
@@ -164,18 +164,14 @@ def test_a_damaged_chunk_is_refused_when_read(tmp_path: Path) -> None:
 @settings(max_examples=15, deadline=None)
 @given(
     shape=st.tuples(*[st.integers(1, 9)] * 3),
-    slab=st.integers(1, 9),
     kind=st.sampled_from(["image", "labels"]),
 )
-def test_round_trip_down_to_one_voxel(shape: Any, slab: int, kind: Any) -> None:
+def test_round_trip_down_to_one_voxel(shape: Any, kind: Any) -> None:
     values = (np.arange(np.prod(shape)).reshape(shape) * 1009).astype("u4")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.zarr"
-        with OmeZarrSlabWriter(
-            path, shape, dtype="u4", spacing_um_zyx=SPACING, kind=kind
-        ) as writer:
-            for z in range(0, shape[0], slab):
-                writer.write(values[z : z + slab])
+        with new_ome_zarr(path, shape, dtype="u4", spacing_um_zyx=SPACING, kind=kind) as writer:
+            writer.fill(values)
         volume = open_volume(path, allow_2d=True)
 
         np.testing.assert_array_equal(volume.data[:, :, :], values)
@@ -184,10 +180,10 @@ def test_round_trip_down_to_one_voxel(shape: Any, slab: int, kind: Any) -> None:
 
 def test_coarser_levels_are_means_of_images(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((8, 10, 12)).astype("f4")
-    with OmeZarrSlabWriter(
+    with new_ome_zarr(
         tmp_path / "a.zarr", values.shape, dtype="f4", spacing_um_zyx=(1, 1, 1)
     ) as writer:
-        writer.write(values)
+        writer.fill(values)
 
     coarse = open_volume(tmp_path / "a.zarr", DataSettings(level=1))
 
@@ -198,10 +194,10 @@ def test_coarser_levels_are_means_of_images(tmp_path: Path) -> None:
 
 def test_coarser_levels_of_labels_hold_no_new_labels(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).integers(0, 70_001, (8, 10, 12)).astype("u4")
-    with OmeZarrSlabWriter(
+    with new_ome_zarr(
         tmp_path / "a.zarr", labels.shape, dtype="u4", spacing_um_zyx=(4, 1, 1), kind="labels"
     ) as writer:
-        writer.write(labels)
+        writer.fill(labels)
 
     coarse = open_volume(tmp_path / "a.zarr", DataSettings(level=1))
 
@@ -212,12 +208,12 @@ def test_coarser_levels_of_labels_hold_no_new_labels(tmp_path: Path) -> None:
 def test_labels_join_their_image(tmp_path: Path) -> None:
     image = tmp_path / "a.zarr"
     labels = np.arange(1, 70_001, dtype="u4").reshape(7, 100, 100)
-    with OmeZarrSlabWriter(
+    with new_ome_zarr(
         image, labels.shape, dtype="f4", spacing_um_zyx=SPACING, kind="probability"
     ) as writer:
-        writer.write(np.zeros(labels.shape, "f4"))
+        writer.fill(np.zeros(labels.shape, "f4"))
     for name in ("cells", "again"):
-        with OmeZarrSlabWriter(
+        with new_ome_zarr(
             image,
             labels.shape,
             dtype="u4",
@@ -225,7 +221,7 @@ def test_labels_join_their_image(tmp_path: Path) -> None:
             kind="labels",
             labels_name=name,
         ) as writer:
-            writer.write(labels)
+            writer.fill(labels)
 
     found = open_volume(image / "labels" / "cells")
     group = zarr.open_group(str(image / "labels"), mode="r").attrs
@@ -236,30 +232,55 @@ def test_labels_join_their_image(tmp_path: Path) -> None:
     assert describe(image).shape == labels.shape
 
 
-def test_large_volumes_pass_through_in_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ome_zarr_write, "_BUFFER_BYTES", 40 * 40 * 4 * 3)
-    monkeypatch.setattr(ome_zarr_write, "_SMALLEST_TOP", 8)
-    values = np.random.default_rng(0).random((2, 17, 40, 40)).astype("f4")
-    with OmeZarrSlabWriter(
-        tmp_path / "a.zarr", values.shape, dtype="f4", spacing_um_zyx=SPACING
-    ) as writer:
-        for z in range(0, 17, 5):
-            writer.write(values[:, z : z + 5])
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several blocks, and coarser levels, for images of a few thousand voxels."""
+    monkeypatch.setattr(ome_zarr_layout, "_SMALLEST_TOP", 8)
+    monkeypatch.setattr(ome_zarr_layout, "_CHUNK_VOXELS", 2**10)
+    monkeypatch.setattr(ome_zarr_layout, "_MOST_PLANES", 4)
+    monkeypatch.setattr(ome_zarr_layout, "_BLOCK_ZYX", (8, 64, 64))
+    monkeypatch.setattr(ome_zarr_write, "_COARSENED_ZYX", (3, 20, 20))
 
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("version", ["0.4", "auto"])
+@pytest.mark.parametrize("sharded_from", [2, 2**40])
+def test_blocks_written_in_any_order_and_again_give_the_same_image(
+    tmp_path: Path, version: Any, sharded_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ome_zarr_layout, "_SHARDED_FROM_VOXELS", sharded_from)
+    monkeypatch.setattr(ome_zarr_layout, "_SHARDED_CHUNK_EDGE", 32)
+    values = np.random.default_rng(0).random((2, 17, 140, 90)).astype("f4")
+    values[:, :, 64:] = 0
+    options: dict[str, Any] = {"dtype": "f4", "spacing_um_zyx": SPACING, "version": version}
+    with new_ome_zarr(tmp_path / "in_turn.zarr", values.shape, **options) as image:
+        image.fill(values)
+    with new_ome_zarr(tmp_path / "again.zarr", values.shape, **options) as image:
+        for number, level in enumerate(image.levels):
+            blocks = level.blocks()
+            assert len(blocks) == len(set(map(str, blocks))) > (4 if number == 0 else 1)
+            for block in [*reversed(blocks), *blocks[1::3]]:
+                image.begin()
+                image.write(number, block, values)
+
+    def files(name: str) -> dict[str, bytes]:
+        root = tmp_path / name
+        found = {str(f.relative_to(root)): f.read_bytes() for f in root.rglob("*") if f.is_file()}
+        return {path: content for path, content in found.items() if path.count("/") > 0}
+
+    assert files("again.zarr") == files("in_turn.zarr")
     for channel in (0, 1):
-        volume = open_volume(tmp_path / "a.zarr", DataSettings(channel=channel))
+        volume = open_volume(tmp_path / "again.zarr", DataSettings(channel=channel))
         np.testing.assert_array_equal(volume.data[:, :, :], values[channel])
-    assert describe(tmp_path / "a.zarr").levels == 4
+    coarse = open_volume(tmp_path / "again.zarr", DataSettings(level=1)).data
+    mean = values[0, :, :, :].reshape(17, 70, 2, 45, 2).mean(axis=(2, 4), dtype="f8")
+    np.testing.assert_allclose(coarse[:, :, :], mean, rtol=1e-5)
+    assert describe(tmp_path / "again.zarr").levels == 6
 
 
 def test_an_end_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     def start_and_cancel() -> None:
-        with OmeZarrSlabWriter(
-            tmp_path / "a.zarr", (4, 5, 6), dtype="u2", spacing_um_zyx=None
-        ) as writer:
-            writer.write(np.zeros((2, 5, 6), "u2"))
+        with new_ome_zarr(tmp_path / "a.zarr", (4, 5, 6), dtype="u2", spacing_um_zyx=None):
             raise Cancelled
 
     with pytest.raises(Cancelled):
@@ -267,22 +288,11 @@ def test_an_end_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_planes_are_no_result(tmp_path: Path) -> None:
-    with (
-        pytest.raises(ValueError, match="3 of 4 planes"),
-        OmeZarrSlabWriter(
-            tmp_path / "a.zarr", (4, 5, 6), dtype="u2", spacing_um_zyx=None
-        ) as writer,
-    ):
-        writer.write(np.zeros((3, 5, 6), "u2"))
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").mkdir()
     with (
         pytest.raises(OutputError, match="exists"),
-        OmeZarrSlabWriter(tmp_path / "a.zarr", (4, 5, 6), dtype="u2", spacing_um_zyx=None),
+        new_ome_zarr(tmp_path / "a.zarr", (4, 5, 6), dtype="u2", spacing_um_zyx=None),
     ):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]

@@ -13,8 +13,8 @@ import pytest
 import zarr
 
 from cellseg_app.core.settings import DataSettings, OmeVersion
-from cellseg_app.io import ome_zarr_write
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io import ome_zarr_layout
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.zarr_arrays import HAS_ZARR_3
 from cellseg_app.pipeline.image_files import open_probability
@@ -29,17 +29,16 @@ VERSIONS = [pytest.param("0.4"), pytest.param("0.5", marks=needs_zarr_3)]
 @pytest.fixture
 def small_pyramid(monkeypatch: pytest.MonkeyPatch) -> None:
     """Coarser levels and shards for images of a few thousand voxels too."""
-    monkeypatch.setattr(ome_zarr_write, "_SMALLEST_TOP", 16)
-    monkeypatch.setattr(ome_zarr_write, "_SHARDED_FROM_VOXELS", 30_000)
-    monkeypatch.setattr(ome_zarr_write, "_SHARD_EDGE", 64)
-    monkeypatch.setattr(ome_zarr_write, "_SHARDED_CHUNK_EDGE", 32)
+    monkeypatch.setattr(ome_zarr_layout, "_SMALLEST_TOP", 16)
+    monkeypatch.setattr(ome_zarr_layout, "_SHARDED_FROM_VOXELS", 30_000)
+    monkeypatch.setattr(ome_zarr_layout, "_BLOCK_ZYX", (8, 64, 64))
+    monkeypatch.setattr(ome_zarr_layout, "_SHARDED_CHUNK_EDGE", 32)
 
 
 def _write(path: Path, values: np.ndarray, kind: Any, version: OmeVersion, **options: Any) -> None:
     options = {"dtype": values.dtype, "spacing_um_zyx": SPACING, **options}
-    with OmeZarrSlabWriter(path, values.shape, kind=kind, version=version, **options) as writer:
-        for z in range(0, values.shape[-3], 5):
-            writer.write(values[..., z : z + 5, :, :])
+    with new_ome_zarr(path, values.shape, kind=kind, version=version, **options) as writer:
+        writer.fill(values)
 
 
 def _written(tmp_path: Path, version: OmeVersion, n_classes: int = 0) -> Path:

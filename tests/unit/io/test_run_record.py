@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,14 @@ import pytest
 from cellseg_app.core.errors import Cancelled, InputError
 from cellseg_app.core.progress import CancelToken
 from cellseg_app.core.settings import DataSettings, InstanceSettings, RunSettings
-from cellseg_app.io.hashing import file_sha256
+from cellseg_app.io import hashing
+from cellseg_app.io.hashing import (
+    ContentHash,
+    content_hash,
+    file_sha256,
+    files_in,
+    same_content,
+)
 from cellseg_app.io.methods_text import methods_paragraph
 from cellseg_app.io.run_record import (
     RecordedChoices,
@@ -179,3 +188,62 @@ def test_the_hash_of_a_file_is_its_sha256_and_can_be_cancelled(tmp_path: Path) -
         file_sha256(tmp_path / "a", cancel=token)
     with pytest.raises(InputError, match="gone"):
         file_sha256(tmp_path / "b")
+
+
+def test_a_terabyte_is_told_by_samples_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "_SAMPLES", 16)
+    large = tmp_path / "large.raw"
+    with large.open("wb") as file:
+        file.write(b"header")
+        # A hole: nothing of it lies on the disk.
+        file.truncate(10**12)
+    found = content_hash(large)
+    assert (found.sha256, len(found.sampled_sha256)) == ("", 64)
+    os.utime(large, (1, 1))
+    assert same_content(large, found)
+    for place in (3, 10**12 - 5):
+        with large.open("r+b") as file:
+            file.seek(place)
+            file.write(b"x")
+        assert not same_content(large, found)
+        found = content_hash(large)
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        content_hash(large, cancel=token)
+
+
+def test_the_sampled_hash_of_a_folder_follows_names_sizes_and_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "_MOST_READ_WHOLE", 0)
+    monkeypatch.setattr(hashing, "_SAMPLE_BYTES", 8)
+    monkeypatch.setattr(hashing, "_SAMPLES", 4)
+    folder = tmp_path / "a.zarr"
+    for name in ("0/c/0/0/0", "0/c/0/0/1", "0.b"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(bytes(4000))
+    (folder / "0" / "zarr.json").write_text('{"shape": [1, 2, 3]}')
+    seen = [content_hash(folder).sampled_sha256]
+    (folder / ".DS_Store").write_bytes(b"x")
+    shutil.copytree(folder, tmp_path / "b.zarr")
+    assert content_hash(tmp_path / "b.zarr").sampled_sha256 == seen[0]
+    (folder / "0" / "zarr.json").write_text('{"shape": [3, 2, 1]}')
+    seen.append(content_hash(folder).sampled_sha256)
+    (folder / "0.b").write_bytes(bytes(4001))
+    seen.append(content_hash(folder).sampled_sha256)
+    (folder / "0.b").rename(folder / "0.c")
+    seen.append(content_hash(folder).sampled_sha256)
+    assert len(set(seen)) == 4
+    assert content_hash("https://host/a.zarr") == ContentHash()
+
+
+def test_files_come_in_the_order_of_their_whole_names(tmp_path: Path) -> None:
+    for name in ("a/b", "a.b", "a-b", "a/c/d", "a0", "b"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    names = [file.name for file in files_in(tmp_path)]
+    assert names == sorted(names)
+    assert len(names) == 6

@@ -9,28 +9,35 @@ import time
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cellseg_app.analysis import instances
+from cellseg_app.analysis import instances, numbering
 from cellseg_app.analysis.blockwise import all_cores
 from cellseg_app.analysis.instances import cell_peaks
 from cellseg_app.analysis.instances.job import InstanceJob
 from cellseg_app.analysis.instances.landscape import Landscape
 from cellseg_app.core.blocks import Region, block_regions, whole
-from cellseg_app.core.errors import Cancelled
+from cellseg_app.core.errors import Cancelled, SettingsError
 from cellseg_app.core.progress import CancelToken, Progress
-from cellseg_app.core.settings import InferenceSettings, InstanceSettings, RunSettings
+from cellseg_app.core.settings import (
+    InferenceSettings,
+    InstanceSettings,
+    OutputSettings,
+    RunSettings,
+)
 from cellseg_app.inference.emptiness import EmptyWindows
 from cellseg_app.inference.weights import load_network
+from cellseg_app.io import ome_zarr_layout
 from cellseg_app.io.chunked import CHUNK_ZYX
-from cellseg_app.io.ome_zarr_write import OmeZarrSlabWriter
+from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import read_record
 from cellseg_app.io.tiff_write import write_volume_tiff
-from cellseg_app.pipeline import cells_stage, network_stage
+from cellseg_app.pipeline import cell_places, network_stage
 from cellseg_app.pipeline import run_volume as run_volume_module
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.run_volume import RunRequest, run_volume
@@ -57,12 +64,18 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    scene: Path, out: Path, *, method: str = "cell-peaks", report: Reporting | None = None
+    scene: Path,
+    out: Path,
+    *,
+    method: str = "cell-peaks",
+    form: Literal["tif", "zarr"] = "tif",
+    report: Reporting | None = None,
 ) -> Result:
     """Labels and table of a run."""
     settings = RunSettings(
         inference=InferenceSettings(precision="float32"),
         instances=InstanceSettings(method=method),
+        output=OutputSettings(format=form),
     )
     request = RunRequest(scene / "v.tif", out, settings, datetime.now().astimezone())
     result = run_volume(request, load_network(scene / "blur.pt"), report or Reporting())
@@ -77,8 +90,15 @@ def in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Volumes of this size count as large: two blocks for the network, eighteen for the cells."""
     monkeypatch.setattr(network_stage, "MOST_FLAT_VOXELS", 0)
     monkeypatch.setattr(network_stage, "LAYER_BYTES", 4 * 24 * 140 * 140)
-    monkeypatch.setattr(cells_stage, "MOST_FLAT_VOXELS", 0)
+    monkeypatch.setattr(cell_places, "MOST_FLAT_VOXELS", 0)
     monkeypatch.setattr(instances, "DEFAULT_BLOCK_ZYX", CHUNK_ZYX)
+
+
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of this size are written in several blocks."""
+    monkeypatch.setattr(ome_zarr_layout, "_BLOCK_ZYX", (32, 64, 64))
+    monkeypatch.setattr(ome_zarr_layout, "_CHUNK_VOXELS", 2**17)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +161,59 @@ def test_a_stopped_run_goes_on_with_what_it_had(
     assert_same(run(scene, tmp_path, report=Reporting(reports.append)), undisturbed["cell-peaks"])
     network = [report for report in reports if report.stage == "network"]
     assert network[0].done > 0 if stage == "network" else network[0].done == network[0].total
+
+
+@pytest.mark.usefixtures("in_blocks", "small_files")
+@pytest.mark.parametrize("stage", ["writing map", "writing labels", "Measuring cells"])
+def test_images_that_were_begun_are_finished_and_finished_ones_kept(
+    scene: Path, undisturbed: dict[str, Result], tmp_path: Path, stage: str
+) -> None:
+    cancel = CancelToken()
+
+    def stop(report: Progress) -> None:
+        if report.stage == stage and report.done >= 0.6 * report.total:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        run(scene, tmp_path / "out", form="zarr", report=Reporting(stop, cancel))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [FOLDER_NAME]
+    reports: list[Progress] = []
+    report = Reporting(reports.append)
+    assert_same(run(scene, tmp_path / "out", form="zarr", report=report), undisturbed["cell-peaks"])
+    first = {report.stage: report for report in reversed(reports)}
+    if stage.startswith("writing"):
+        assert 0.6 <= first[stage].done / first[stage].total < 1
+    before = {"writing labels": ["map"], "Measuring cells": ["map", "labels"]}
+    assert not any(f"writing {kind}" in first for kind in before.get(stage, []))
+    if stage == "writing map":
+        run(scene, tmp_path / "alone", form="zarr")
+        assert _files(tmp_path / "out") == _files(tmp_path / "alone")
+
+
+def _files(out: Path) -> dict[str, bytes]:
+    """Chunks of the map and of the labels in it, by their names."""
+    (image,) = out.glob("*.zarr")
+    paths = (path for path in image.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(image)): path.read_bytes()
+        for path in paths
+        if path.name not in (".zattrs", "zarr.json")
+    }
+
+
+def test_labels_become_wider_where_cells_are_too_many(
+    scene: Path,
+    undisturbed: dict[str, Result],
+    in_blocks: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(numbering, "_MOST_IN_32_BITS", 99)
+    with pytest.raises(SettingsError, match=r"labels of a TIFF .* Choose the format zarr\."):
+        run(scene, tmp_path)
+    found = run(scene, tmp_path, form="zarr")
+    assert found[0].dtype == np.uint64
+    assert_same((found[0].astype(np.uint32), found[1]), undisturbed["cell-peaks"])
 
 
 def test_blocks_that_are_kept_are_not_looked_at_again(
@@ -207,9 +280,9 @@ from pathlib import Path
 from cellseg_app.analysis import instances
 from cellseg_app.analysis.instances import cell_peaks
 from cellseg_app.io.chunked import CHUNK_ZYX
-from cellseg_app.pipeline import cells_stage, network_stage
+from cellseg_app.pipeline import cell_places, network_stage
 from tests.unit.pipeline.test_large_runs import SHAPE, run
-network_stage.MOST_FLAT_VOXELS = cells_stage.MOST_FLAT_VOXELS = 0
+network_stage.MOST_FLAT_VOXELS = cell_places.MOST_FLAT_VOXELS = 0
 network_stage.LAYER_BYTES = 4 * 24 * 140 * 140
 instances.DEFAULT_BLOCK_ZYX = CHUNK_ZYX
 run(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -224,8 +297,8 @@ def test_empty_windows_are_told_in_a_coarser_level_and_never_read(
     image = np.random.default_rng(0).normal(200, 10, shape)
     image[:, :, :60] += 1000 * (touching_ellipsoids((96, 128, 60), 60, seed=0) > 0)
     source = tmp_path / "sparse.zarr"
-    with OmeZarrSlabWriter(source, shape, dtype=np.uint16, spacing_um_zyx=(1, 1, 1)) as out:
-        out.write(image.astype(np.uint16))
+    with new_ome_zarr(source, shape, dtype=np.uint16, spacing_um_zyx=(1, 1, 1)) as out:
+        out.fill(image.astype(np.uint16))
 
     def cells(*, skip_empty: bool) -> tuple[np.ndarray, tuple[str, ...]]:
         settings = RunSettings(inference=InferenceSettings(skip_empty=skip_empty))
