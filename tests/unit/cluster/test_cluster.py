@@ -185,7 +185,7 @@ def _chunks(out: Path) -> dict[str, bytes]:
 
 def test_a_compressed_mask_goes_to_the_workers(scene: Path, tmp_path: Path) -> None:
     inside = np.zeros(SHAPE, np.uint8)
-    inside[20:120, 30:110, 10:100] = 1
+    inside[20:130, 10:140, 10:130] = 1
     tifffile.imwrite(tmp_path / "mask.tif", inside, compression="zlib")
     region = RegionSettings(mask=str(tmp_path / "mask.tif"))
     expected = run(scene, tmp_path / "alone", region=region)
