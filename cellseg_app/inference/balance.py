@@ -20,7 +20,7 @@ from cellseg_app.inference.feed import WindowFeed
 from cellseg_app.inference.windows import AxisWindows, WindowGrid
 
 # Windows looked at along each axis.
-_LOOKED_AT: Final = 8
+_LOOKED_AT: Final = 12
 # What a window that needs no network costs, of one that does.
 _LOOK_COST: Final = 0.01
 # Thinner blocks would run most of their windows twice.
@@ -56,7 +56,7 @@ class WorkMap:
 
 
 def find_work(feed: WindowFeed) -> WorkMap:
-    """Look at up to 8×8×8 windows spread over a volume: which need the network?"""
+    """Look at up to 12×12×12 windows spread over a volume: which need the network?"""
     numbers, edges = zip(*(_spread(axis) for axis in feed.grid.axes), strict=True)
     counts = [
         np.diff(np.searchsorted(_middles(axis), e))

@@ -153,7 +153,8 @@ def test_blocks_for_several_processes_hold_as_much_work_each(n: int) -> None:
     ]
     even = block_regions(shape, (96, 160, 176))
     assert max(filled) < 1.4 * sum(filled) / n
-    assert work.within(even[0]) < 0.1 * work.within(even[1])
+    # Windows over the border of the tissue count for both sides.
+    assert work.within(even[0]) < 0.3 * work.within(even[1])
 
 
 def test_shared_blocks_end_with_chunks_keep_to_the_memory_and_are_not_thin() -> None:
