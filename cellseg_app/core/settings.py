@@ -99,7 +99,7 @@ class RegionSettings(Section):
 class NetworkSettings(Section):
     """Which network finds the cells."""
 
-    name: NetworkName = setting("SegResNet", "Network", "The network that finds the cells.")
+    name: NetworkName = setting("TRAILMAP_MS", "Network", "The network that finds the cells.")
     weights: str | None = setting(
         None,
         "Weights",
