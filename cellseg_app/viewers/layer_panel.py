@@ -55,8 +55,11 @@ class LayerPanel(QWidget):
         self.outlines.setToolTip("Draw only the borders of cells, to see the image inside them")
         self.contrast = ContrastEditor(self)
         self._arranged_for: LayerKind | None = None
+        self._contrast_soon = QTimer(self, singleShot=True, interval=0)
+        self._contrast_soon.timeout.connect(self._show_contrast)
         self._arrange()
         self._show_editors(None)
+        self.contrast.hide()
         self._connect()
         self._rebuild()
 
@@ -137,9 +140,23 @@ class LayerPanel(QWidget):
         if kind != self._arranged_for:
             # Laying everything out anew takes longer than all the rest, and looks change often.
             self._arranged_for = kind
+            self._contrast_soon.stop()
             self._show_editors(kind)
+            if self.isVisible() and kind not in (None, "labels"):
+                # Contrast, the most laborious part, comes in a turn of its own.
+                self._contrast_soon.start()
         if layer is not None and look is not None:
-            self._show_look(layer, look)
+            self._show_look(look)
+        if not self._contrast_soon.isActive():
+            self._show_contrast()
+
+    @Slot()
+    def _show_contrast(self) -> None:
+        layer = self.layer
+        look = None if layer is None else self._state.looks.get(layer.key)
+        self.contrast.setVisible(layer is not None and layer.kind != "labels")
+        if layer is not None and look is not None:
+            self.contrast.show_layer(self._viewer.statistics(layer.key), look.clims, look.gamma)
 
     def _show_editors(self, kind: LayerKind | None) -> None:
         has_colors = kind not in (None, "labels")
@@ -147,10 +164,9 @@ class LayerPanel(QWidget):
         self.list.setVisible(kind is not None)
         self._form.setRowVisible(self.opacity, kind is not None)
         self._form.setRowVisible(self.colormap, has_colors)
-        self.contrast.setVisible(has_colors)
         self.outlines.setVisible(kind == "labels")
 
-    def _show_look(self, layer: Layer, look: LayerLook) -> None:
+    def _show_look(self, look: LayerLook) -> None:
         with QSignalBlocker(self.opacity), QSignalBlocker(self.colormap):
             self.opacity.setValue(round(look.opacity * 100))
             if self.colormap.findText(look.colormap) < 0:
@@ -158,7 +174,6 @@ class LayerPanel(QWidget):
             self.colormap.setCurrentText(look.colormap)
         with QSignalBlocker(self.outlines):
             self.outlines.setChecked(look.outlines_only)
-        self.contrast.show_layer(self._viewer.statistics(layer.key), look.clims, look.gamma)
 
     def _on_looks(self, looks: Mapping[str, LayerLook]) -> None:
         with QSignalBlocker(self.list):
