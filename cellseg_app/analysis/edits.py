@@ -1,0 +1,413 @@
+"""Corrections of cells by hand, applied to labels that stay where they are.
+
+Every edit becomes rewrites: in the bounding box of a cell, one id becomes another, or the parts of
+a divided cell get their ids. Labels are read as they were and rewritten on the way; only divided
+cells are held in memory, as the number of each voxel's part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_app.analysis.moments import Integers
+from cellseg_app.analysis.splitting import Parts, divide, find_seeds
+from cellseg_app.core.blocks import Region, overlap, region_origin, region_shape
+from cellseg_app.core.edits import MOST_PARTS, DeleteCells, Edit, MergeCells, SplitCell
+from cellseg_app.core.errors import InputError
+from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
+
+# Some forty bytes each while a cell is divided.
+MOST_SPLIT_VOXELS: Final = 16_000_000
+_NO_SPACING: Final[SpacingZYX] = (1.0, 1.0, 1.0)
+_Factor = tuple[float, float, float]
+_GONE: Final = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellBoxes:
+    """Bounding boxes of cells, half-open, in voxels; row k belongs to `ids[k]`, ids ascend."""
+
+    ids: Integers
+    low: Integers
+    high: Integers
+
+    def box(self, label: int) -> Region | None:
+        """The box of a cell; None if there is no such cell."""
+        row = int(np.searchsorted(self.ids, label))
+        if row == len(self.ids) or self.ids[row] != label:
+            return None
+        z, y, x = (
+            slice(int(a), int(b)) for a, b in zip(self.low[row], self.high[row], strict=True)
+        )
+        return z, y, x
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rewrite:
+    """One change of ids within a box.
+
+    Attributes
+    ----------
+    box
+        Where it is looked at.
+    old, new
+        Voxels of the one id get the other.
+    parts
+        Of a divided cell: number of the part of each voxel of the box; the first keeps `old`, part
+        k + 2 gets `new[k]`.
+    """
+
+    box: Region
+    old: int
+    new: tuple[int, ...]
+    parts: Parts | None = None
+
+    def apply(self, labels: npt.NDArray[Any], parts: Parts | None) -> None:
+        """Change labels of (a sample of) the box in place."""
+        if parts is None:
+            labels[labels == self.old] = self.new[0]
+            return
+        own = labels == self.old
+        for number, label in enumerate(self.new, start=2):
+            labels[own & (parts == number)] = label
+
+
+class EditedLabels:
+    """Labels (Z, Y, X) with rewrites, read lazily; at the labels' resolution or a lower one.
+
+    Parameters
+    ----------
+    base
+        The labels as they were, or a lower resolution of them.
+    rewrites
+        In order, in voxels of the labels.
+    factor_zyx
+        How many voxels of the labels are one of `base` along each axis.
+    """
+
+    def __init__(
+        self,
+        base: LazyArray,
+        rewrites: tuple[Rewrite, ...],
+        factor_zyx: _Factor = (1.0, 1.0, 1.0),
+    ) -> None:
+        self.base, self.rewrites, self._factor = base, rewrites, factor_zyx
+        self.shape: tuple[int, ...] = tuple(base.shape)
+        self.dtype: np.dtype[Any] = np.result_type(base.dtype, np.uint32)
+        self.ndim = 3
+        boxes = [self._own_box(rewrite.box) for rewrite in rewrites]
+        self._boxes = boxes
+        edges = [[(part.start, part.stop) for part in box] for box in boxes]
+        self._edges = np.array(edges, np.int64).reshape(-1, 3, 2)
+
+    def __getitem__(self, key: tuple[slice, ...], /) -> npt.NDArray[Any]:
+        result = np.array(self.base[key], dtype=self.dtype)
+        ranges = [range(*part.indices(n)) for part, n in zip(key, self.shape, strict=True)]
+        if not all(len(r) for r in ranges):
+            return result
+        first, last = np.array([r[0] for r in ranges]), np.array([r[-1] for r in ranges])
+        met = (self._edges[:, :, 0] <= last) & (self._edges[:, :, 1] > first)
+        for place in np.flatnonzero(met.all(axis=1)):
+            self._rewrite(result, key, self.rewrites[place], self._boxes[place])
+        return result
+
+    def _rewrite(
+        self, result: npt.NDArray[Any], key: tuple[slice, ...], rewrite: Rewrite, box: Region
+    ) -> None:
+        target, origin = overlap(key, box, self.shape)
+        part = result[target]
+        if part.size == 0:
+            return
+        rewrite.apply(part, None if rewrite.parts is None else self._parts(rewrite, box, origin))
+
+    def _parts(self, rewrite: Rewrite, box: Region, origin: tuple[slice, ...]) -> Parts:
+        assert rewrite.parts is not None
+        if self._factor == (1.0, 1.0, 1.0):
+            return rewrite.parts[origin]
+        places = []
+        for axis, (part, own) in enumerate(zip(origin, box, strict=True)):
+            coarse = np.arange(own.start, own.stop)[part]
+            fine = np.floor((coarse + 0.5) * self._factor[axis]).astype(np.intp)
+            first, size = rewrite.box[axis].start, rewrite.parts.shape[axis]
+            places.append(np.clip(fine - first, 0, size - 1))
+        return rewrite.parts[np.ix_(*places)]
+
+    def _own_box(self, box: Region) -> Region:
+        z, y, x = (
+            slice(math.floor(part.start / f), min(n, math.ceil(part.stop / f)))
+            for part, f, n in zip(box, self._factor, self.shape, strict=True)
+        )
+        return z, y, x
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """An edit with what undoes it."""
+
+    edit: Edit
+    n_rewrites: int
+    before: dict[int, Region | None]
+
+
+class LabelEdits:
+    """A list of edits on labels that are never changed themselves.
+
+    Parameters
+    ----------
+    labels
+        (Z, Y, X), one id per cell.
+    boxes
+        Of every cell.
+    spacing_um_zyx
+        Voxel size; None if it is not known.
+    """
+
+    def __init__(
+        self, labels: LazyArray, boxes: CellBoxes, spacing_um_zyx: SpacingZYX | None
+    ) -> None:
+        self._labels, self._boxes = labels, boxes
+        self._spacing = spacing_um_zyx or _NO_SPACING
+        self._rewrites: list[Rewrite] = []
+        self._steps: list[_Step] = []
+        # Cells whose box is another one than at first; None for those that are gone.
+        self._now: dict[int, Region | None] = {}
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What was done, in order."""
+        return tuple(step.edit for step in self._steps)
+
+    @property
+    def labels(self) -> EditedLabels:
+        """The labels after all edits; later edits do not change it."""
+        return EditedLabels(self._labels, tuple(self._rewrites))
+
+    @property
+    def touched(self) -> tuple[int, ...]:
+        """Ids of cells that are others than they were, or new; those that are gone left out."""
+        return tuple(sorted(label for label, box in self._now.items() if box is not None))
+
+    @property
+    def gone(self) -> tuple[int, ...]:
+        """Ids of the labels that are no cells any more."""
+        return tuple(
+            sorted(
+                label
+                for label, box in self._now.items()
+                if box is None and self._boxes.box(label) is not None
+            )
+        )
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells after all edits."""
+        new = sum(
+            1
+            for label, box in self._now.items()
+            if box is not None and self._boxes.box(label) is None
+        )
+        return len(self._boxes.ids) + new - len(self.gone)
+
+    @property
+    def next_label(self) -> int:
+        """The smallest id that no cell has or had."""
+        last = int(self._boxes.ids[-1]) if len(self._boxes.ids) else 0
+        return max((last, *self._now)) + 1
+
+    def box(self, label: int) -> Region:
+        """The bounding box of a cell as it is now.
+
+        Raises
+        ------
+        InputError
+            There is no such cell, or no longer.
+        """
+        first = self._boxes.box(label)
+        now = self._now.get(label, first)
+        if now is not None:
+            return now
+        if first is None and label not in self._now:
+            raise InputError(f"There is no cell {label}.", "Use the ids of the label image.")
+        raise InputError(
+            f"Cell {label} is gone: it was deleted or merged before.",
+            "Leave it out, or take the earlier edit back.",
+        )
+
+    def split(self, label: int, n: int = 2) -> SplitCell:
+        """Return the edit that divides a cell at its narrowest places; nothing is changed.
+
+        Raises
+        ------
+        InputError
+            There is no such cell, or it has too few or too many voxels.
+        """
+        if not 2 <= n <= MOST_PARTS:
+            raise InputError(f"A cell is split into 2 to {MOST_PARTS} parts, not {n}.")
+        box = self.box(label)
+        seeds = find_seeds(self._inside(label, box), self._spacing, n)
+        if seeds is None:
+            raise InputError(
+                f"Cell {label} has fewer than {n} voxels and cannot be split into {n}.",
+                "Delete it if it is none.",
+            )
+        z, y, x = region_origin(box)
+        moved = tuple((z + a, y + b, x + c) for a, b, c in seeds)
+        first = self.next_label
+        return SplitCell(
+            label=label, seeds_zyx=moved, new_labels=tuple(range(first, first + n - 1))
+        )
+
+    def apply(self, edit: Edit) -> None:
+        """Do an edit.
+
+        Raises
+        ------
+        InputError
+            It names a cell that is not there, or seeds outside of the cell; nothing is changed.
+        """
+        if isinstance(edit, SplitCell):
+            rewrites, boxes = self._divided(edit)
+        elif isinstance(edit, MergeCells):
+            rewrites, boxes = self._merged(edit)
+        else:
+            rewrites, boxes = self._deleted(edit)
+        before = {label: self._now[label] for label in boxes if label in self._now}
+        self._steps.append(_Step(edit, len(self._rewrites), before))
+        self._rewrites += rewrites
+        self._now |= boxes
+
+    def undo(self) -> Edit:
+        """Take the last edit back, and return it.
+
+        Raises
+        ------
+        IndexError
+            There is none.
+        """
+        step = self._steps.pop()
+        del self._rewrites[step.n_rewrites :]
+        for label in concerned(step.edit):
+            if label in step.before:
+                self._now[label] = step.before[label]
+            else:
+                self._now.pop(label, None)
+        return step.edit
+
+    def _deleted(self, edit: DeleteCells) -> tuple[list[Rewrite], dict[int, Region | None]]:
+        rewrites = [Rewrite(self.box(label), label, (0,)) for label in edit.labels]
+        return rewrites, dict.fromkeys(edit.labels, _GONE)
+
+    def _merged(self, edit: MergeCells) -> tuple[list[Rewrite], dict[int, Region | None]]:
+        boxes = {label: self.box(label) for label in edit.labels}
+        kept = edit.kept
+        rewrites = [Rewrite(box, old, (kept,)) for old, box in boxes.items() if old != kept]
+        after: dict[int, Region | None] = dict.fromkeys(edit.labels, _GONE)
+        after[kept] = _around(list(boxes.values()))
+        return rewrites, after
+
+    def _divided(self, edit: SplitCell) -> tuple[list[Rewrite], dict[int, Region | None]]:
+        box = self.box(edit.label)
+        first_free = self.next_label
+        taken = [label for label in edit.new_labels if label < first_free]
+        if taken:
+            raise InputError(
+                f"Part of cell {edit.label} cannot be called {taken[0]}: that id is or was a "
+                "cell's.",
+                f"Number new cells from {first_free} on.",
+            )
+        inside = self._inside(edit.label, box)
+        seeds = [_local_seed(seed, box, inside, edit.label) for seed in edit.seeds_zyx]
+        parts = divide(inside, seeds, self._spacing)
+        labels = (edit.label, *edit.new_labels)
+        after: dict[int, Region | None] = {
+            label: _extent(parts == number, box) for number, label in enumerate(labels, start=1)
+        }
+        return [Rewrite(box, edit.label, edit.new_labels, parts)], after
+
+    def _local_seed(
+        self,
+        edit: SplitCell,
+        seed: tuple[int, int, int],
+        box: Region,
+        inside: npt.NDArray[np.bool_],
+    ) -> tuple[int, int, int]:
+        z, y, x = (v - part.start for v, part in zip(seed, box, strict=True))
+        within = all(0 <= v < n for v, n in zip((z, y, x), inside.shape, strict=True))
+        if not within or not inside[z, y, x]:
+            raise InputError(
+                f"The seed {seed} (Z, Y, X) lies outside of cell {edit.label}.",
+                "Give a voxel of the cell for each of its parts.",
+            )
+        return z, y, x
+
+    def _inside(self, label: int, box: Region) -> npt.NDArray[np.bool_]:
+        shape = region_shape(box)
+        if math.prod(shape) > MOST_SPLIT_VOXELS:
+            size = " × ".join(str(n) for n in shape)
+            raise InputError(
+                f"Cell {label} reaches over {size} voxels, too many to split it by hand.",
+                "Run again with another threshold or method.",
+            )
+        inside: npt.NDArray[np.bool_] = self.labels[box] == label
+        return inside
+
+
+def concerned(edit: Edit) -> tuple[int, ...]:
+    """Every id that an edit names."""
+    return (edit.label, *edit.new_labels) if isinstance(edit, SplitCell) else edit.labels
+
+
+def replay(
+    labels: LazyArray,
+    boxes: CellBoxes,
+    edits: Sequence[Edit],
+    spacing_um_zyx: SpacingZYX | None,
+) -> LabelEdits:
+    """Apply edits in order.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be applied; it is named by its place from 1.
+    """
+    done = LabelEdits(labels, boxes, spacing_um_zyx)
+    for number, edit in enumerate(edits, start=1):
+        try:
+            done.apply(edit)
+        except InputError as error:
+            raise InputError(f"Edit {number}: {error.problem}", error.remedy) from error
+    return done
+
+
+def _local_seed(seed: ShapeZYX, box: Region, inside: npt.NDArray[np.bool_], label: int) -> ShapeZYX:
+    z, y, x = (v - part.start for v, part in zip(seed, box, strict=True))
+    within = all(0 <= v < n for v, n in zip((z, y, x), inside.shape, strict=True))
+    if not within or not inside[z, y, x]:
+        raise InputError(
+            f"The seed {seed} (Z, Y, X) lies outside of cell {label}.",
+            "Give a voxel of the cell for each of its parts.",
+        )
+    return z, y, x
+
+
+def _around(boxes: list[Region]) -> Region:
+    z, y, x = (
+        slice(min(part.start for part in parts), max(part.stop for part in parts))
+        for parts in zip(*boxes, strict=True)
+    )
+    return z, y, x
+
+
+def _extent(inside: npt.NDArray[np.bool_], box: Region) -> Region:
+    found = []
+    for axis, part in enumerate(box):
+        others = tuple(a for a in range(3) if a != axis)
+        where = np.flatnonzero(inside.any(axis=others))
+        found.append(slice(part.start + int(where[0]), part.start + int(where[-1]) + 1))
+    return found[0], found[1], found[2]
