@@ -16,6 +16,7 @@ from cellseg_app.core.errors import Cancelled, UserError
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
     # Imported here so that one command does not pay for the libraries of the others.
+    from cellseg_app.cli.correct_command import add_correct_command
     from cellseg_app.cli.look_command import add_look_commands
     from cellseg_app.cli.points_command import add_points_command
     from cellseg_app.cli.run_command import add_run_commands
@@ -29,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_run_commands(commands)
     add_weights_commands(commands)
+    add_correct_command(commands)
     add_points_command(commands)
     add_look_commands(commands)
     add_train_commands(commands)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from cellseg_app.core.edits import edits_sentence
 from cellseg_app.io.run_record import RunRecord
 
 _NETWORK_SOURCES = {
@@ -49,6 +50,7 @@ def methods_paragraph(record: RunRecord) -> str:
         _threshold_sentence(record),
         _instances_sentence(record),
         _result_sentence(record),
+        _corrections_sentence(record),
     ]
     paragraph = " ".join(sentence for sentence in sentences if sentence)
     references = "\n".join(f"{n}. {source}" for n, source in enumerate(sources, start=1))
@@ -172,10 +174,20 @@ def _instances_sentence(record: RunRecord) -> str:
 
 
 def _result_sentence(record: RunRecord) -> str:
-    if record.n_cells is None:
+    corrections = record.corrections
+    n_cells = record.n_cells if corrections is None else corrections.n_cells_found
+    if n_cells is None:
         return ""
-    noun = "cell was" if record.n_cells == 1 else "cells were"
-    return f"{record.n_cells:,} {noun} found."
+    noun = "cell was" if n_cells == 1 else "cells were"
+    return f"{n_cells:,} {noun} found."
+
+
+def _corrections_sentence(record: RunRecord) -> str:
+    if record.corrections is None or record.n_cells is None:
+        return ""
+    done = edits_sentence(record.corrections.all_edits).removesuffix(".")
+    noun = "cell" if record.n_cells == 1 else "cells"
+    return f"{done}, which left {record.n_cells:,} {noun}."
 
 
 def _cite(known: Sequence[str], sources: list[str]) -> str:

@@ -28,7 +28,8 @@ _SUFFIXES = (
     ".stk",
 )
 _ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-_RESULT = re.compile(r"_\d{4}(_\d\d){5}_pred\d+\.(tif|zarr)$")
+_RESULT = re.compile(r"_\d{4}(_\d\d){5}_pred\d+(_corrected\d*)?\.(tif|zarr)$", re.ASCII)
+_CORRECTED = re.compile(r"_corrected\d*$", re.ASCII)
 # 255 bytes is what most file systems allow; the prefix, the suffixes and temporaries need room.
 _LONGEST_STEM_BYTES = 200
 
@@ -120,6 +121,41 @@ def free_result_names(
         if not any(path.name.casefold() in taken for path in (*names.all, parquet)):
             return names
         pred_id += 1
+
+
+def corrected_names(
+    folder: Path, stem: str, *, image_format: Literal["tif", "zarr"] = "tif"
+) -> ResultNames:
+    """Free names for a corrected result: `{stem}_corrected`, or with 2, 3 … behind it.
+
+    Parameters
+    ----------
+    folder
+        Where the results lie.
+    stem
+        Of the result that was corrected, itself perhaps a corrected one.
+    image_format
+        Suffix of the labels.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be looked into.
+    """
+    base, taken, number = _CORRECTED.sub("", stem), _names_in(folder), 1
+    while True:
+        new = f"{base}_corrected{number if number > 1 else ''}"
+        names = ResultNames(
+            stem=new,
+            probability=folder / f"{new}.{image_format}",
+            labels=folder / f"{LABELS_PREFIX}_{new}.{image_format}",
+            table=folder / f"{new}.csv",
+            record=folder / f"{new}.json",
+        )
+        parquet = names.table.with_suffix(".parquet")
+        if not any(path.name.casefold() in taken for path in (*names.all, parquet)):
+            return names
+        number += 1
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cellseg_app.atomic import write_text_atomic
+from cellseg_app.core.edits import MOST_EDITS, Edit
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import RunSettings
 
@@ -132,6 +133,43 @@ class RecordedFiles(_Part):
     more: tuple[str, ...] = ()
 
 
+class RecordedCorrections(_Part):
+    """Corrections by hand, and what they began from.
+
+    Attributes
+    ----------
+    edits
+        In order; replayed on the labels they began from, they give the labels of this record.
+    of_record, of_labels
+        Names of the record and the labels they began from.
+    labels_sha256, labels_sampled_sha256
+        What these labels held, as for `RecordedInput`.
+    n_cells_before
+        Number of cells they began from.
+    earlier
+        Corrections that had been made before, if those labels were corrected ones themselves.
+    """
+
+    edits: tuple[Edit, ...] = Field(max_length=MOST_EDITS)
+    of_record: str
+    of_labels: str
+    labels_sha256: str = ""
+    labels_sampled_sha256: str = ""
+    n_cells_before: int = Field(ge=0)
+    earlier: RecordedCorrections | None = None
+
+    @property
+    def all_edits(self) -> tuple[Edit, ...]:
+        """Those of earlier corrections too."""
+        before = () if self.earlier is None else self.earlier.all_edits
+        return (*before, *self.edits)
+
+    @property
+    def n_cells_found(self) -> int:
+        """Number of cells before anything was corrected."""
+        return self.n_cells_before if self.earlier is None else self.earlier.n_cells_found
+
+
 class RunRecord(_Part):
     """Everything about one run.
 
@@ -145,6 +183,8 @@ class RunRecord(_Part):
         What was estimated before the run.
     summary
         The per-image measurements.
+    corrections
+        What was corrected by hand; None for the cells as they were found.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -162,6 +202,7 @@ class RunRecord(_Part):
     estimate: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
     files: RecordedFiles = RecordedFiles()
+    corrections: RecordedCorrections | None = None
 
 
 def write_record(path: Path | str, record: RunRecord) -> Path:

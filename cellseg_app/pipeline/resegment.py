@@ -124,7 +124,7 @@ def resegment(
     started = datetime.now().astimezone()
     probability, spacing = open_probability(stored.path)
     z, y, x = probability.shape[1:]
-    image, image_notes = _image(stored, (z, y, x))
+    image, image_notes = image_of(stored.record, (z, y, x))
     region, region_notes = region_of_record(stored.record, (z, y, x))
     image_notes = (*image_notes, *region_notes)
     for note in image_notes:
@@ -182,16 +182,16 @@ def _placed(
         raise
 
 
-def _image(
-    stored: StoredProbability, shape_zyx: ShapeZYX
+def image_of(
+    record: RunRecord | None, shape_zyx: ShapeZYX
 ) -> tuple[LazyArray | None, tuple[str, ...]]:
     """The image the map was made from, on the map's lattice, if it is still the same."""
-    if stored.record is None:
+    if record is None:
         return None, ("There is no run record beside the map: intensities are not measured.",)
-    source = Path(stored.record.input.path)
+    source = Path(record.input.path)
     try:
-        volume = open_volume(source, stored.record.settings.data)
-        known = stored.record.input
+        volume = open_volume(source, record.settings.data)
+        known = record.input
         if not same_content(source, ContentHash(known.sha256, known.sampled_sha256)):
             return None, (f"{source} has changed since the run: intensities are not measured.",)
     except (UserError, OSError):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellseg_app.io.naming import (
+    corrected_names,
     free_path,
     free_result_names,
     is_result_name,
@@ -89,8 +90,17 @@ def test_any_name_becomes_one_that_every_file_system_takes(original: str, pred_i
 def test_own_results_are_recognized() -> None:
     assert is_result_name("Instance_seg_a_VNet_2022_04_06_15_49_42_pred3.tif")
     assert is_result_name("x/a_VNet_2022_04_06_15_49_42_pred12.zarr")
+    assert is_result_name("Instance_seg_a_VNet_2022_04_06_15_49_42_pred3_corrected2.tif")
     assert not is_result_name("a_pred3.tif")
     assert not is_result_name("embryo_2022_04_06.tif")
+
+
+def test_corrected_results_count_on_and_keep_one_ending(tmp_path: Path) -> None:
+    assert corrected_names(tmp_path, "a_Net_pred1").stem == "a_Net_pred1_corrected"
+    (tmp_path / "a_Net_pred1_corrected.parquet").write_text("")
+    names = corrected_names(tmp_path, "a_Net_pred1_corrected", image_format="zarr")
+    assert names.labels.name == "Instance_seg_a_Net_pred1_corrected2.zarr"
+    assert names.record.name == "a_Net_pred1_corrected2.json"
 
 
 def test_free_path(tmp_path: Path) -> None:
