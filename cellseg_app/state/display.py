@@ -147,7 +147,7 @@ class ViewState:
     slab_planes
         Number of planes that are projected by their maximum; 1 shows a single slice.
     highlighted
-        Label id drawn to stand out, or None.
+        Label ids drawn to stand out.
     space
         How the 3D pane is drawn.
     """
@@ -160,7 +160,7 @@ class ViewState:
     mode: Mode = "ortho"
     maximized: PaneName | None = None
     slab_planes: int = 1
-    highlighted: int | None = None
+    highlighted: tuple[int, ...] = ()
     space: SpaceLook = field(default_factory=SpaceLook)
 
     def set_look(self, key: str, **changes: Any) -> None:  # noqa: ANN401

@@ -79,7 +79,7 @@ class SliceRequest:
     class_index
         Channel read, for layers of several classes; otherwise 0.
     highlighted
-        Label id that stands out; None for layers that are no labels.
+        Label ids that stand out; none in layers that are no labels.
     enlarged
         Pixels per voxel down and along, for labels, whose borders are as thin as the screen allows.
     """
@@ -91,7 +91,7 @@ class SliceRequest:
     columns: Span
     look: LayerLook
     class_index: int = 0
-    highlighted: int | None = None
+    highlighted: tuple[int, ...] = ()
     enlarged: tuple[int, int] = (1, 1)
 
     @property
@@ -178,7 +178,7 @@ def resolve_slice(
         columns=columns,
         look=replace(look, opacity=1.0),
         class_index=min(state.class_index, layer.n_classes - 1),
-        highlighted=state.highlighted if is_labels else None,
+        highlighted=state.highlighted if is_labels else (),
         enlarged=_enlarged(layer, axes, viewport.px_um) if is_labels else (1, 1),
     )
 

@@ -1,10 +1,11 @@
-"""The measured cells of the result looked at: one table, the filters on it, the chosen cell.
+"""The measured cells of the result looked at: one table, the filters on it, the chosen cells.
 
 Table, plots and viewer all look at this; cells are known by their label id, never by a row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from PySide6.QtCore import QObject, Signal
 
+from cellseg_app.core.edits import MOST_CELLS
 from cellseg_app.viewers.colors import LabelValues
 
 
@@ -40,7 +42,7 @@ class RangeFilter:
 
 
 class Cells(QObject):
-    """The table of cells with filters and the chosen cell; lives on the GUI thread.
+    """The table of cells with filters and the chosen cells; lives on the GUI thread.
 
     Signals
     -------
@@ -49,12 +51,15 @@ class Cells(QObject):
     filters_changed
         The filters, and with them `kept`.
     chosen_changed
-        Label id of the chosen cell, or None.
+        Label ids of the chosen cells, the newest last.
+    looked_at
+        Label id of a cell that was chosen alone, to be seen.
     """
 
     table_changed = Signal()
     filters_changed = Signal()
     chosen_changed = Signal(object)
+    looked_at = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +67,8 @@ class Cells(QObject):
         self._numeric: list[str] = []
         self._filters: tuple[RangeFilter, ...] = ()
         self._kept = np.ones(0, dtype=bool)
-        self._chosen: int | None = None
+        self._chosen: tuple[int, ...] = ()
+        self._is_same_image = False
 
     @property
     def table(self) -> pd.DataFrame:
@@ -105,12 +111,17 @@ class Cells(QObject):
         return self._table["label"].to_numpy(np.int64)[self._kept]
 
     @property
-    def chosen(self) -> int | None:
-        """Label id of the chosen cell."""
+    def chosen(self) -> tuple[int, ...]:
+        """Label ids of the chosen cells, the newest last."""
         return self._chosen
 
-    def set_table(self, table: pd.DataFrame | None, *, keep_filters: bool = False) -> None:
-        """Take another table; filters on columns that it lacks are dropped."""
+    @property
+    def is_same_image(self) -> bool:
+        """Whether the table before was of other cells of the same image."""
+        return self._is_same_image
+
+    def set_table(self, table: pd.DataFrame | None, *, is_same_image: bool = False) -> None:
+        """Take another table; of the same image, filters stay on columns that it has."""
         if table is None:
             if len(self._table) == 0:
                 return
@@ -122,12 +133,13 @@ class Cells(QObject):
         self._table = table if is_counted else table.reset_index(drop=True)
         self._numeric = numeric_columns(self._table)
         known = set(self._numeric)
-        kept = [f for f in self._filters if f.column in known] if keep_filters else []
+        kept = [f for f in self._filters if f.column in known] if is_same_image else []
         self._filters = tuple(kept)
         self._refilter()
-        self._chosen = None
+        self._is_same_image = is_same_image
+        self._chosen = ()
         self.table_changed.emit()
-        self.chosen_changed.emit(None)
+        self.chosen_changed.emit(())
 
     def set_filters(self, filters: tuple[RangeFilter, ...]) -> None:
         """Take other filters."""
@@ -141,21 +153,40 @@ class Cells(QObject):
         self.set_filters((*others, new))
 
     def choose(self, label: int | None) -> None:
-        """Choose a cell by its label id; 0 and unknown ids choose none."""
-        known = label is not None and bool((self._table["label"] == label).any())
-        chosen = label if known else None
+        """Choose a cell alone by its label id; 0 and unknown ids choose none."""
+        before = self._chosen
+        self.choose_all(() if label is None else (label,))
+        if self._chosen and self._chosen != before:
+            self.looked_at.emit(self._chosen[0])
+
+    def choose_all(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> None:
+        """Choose cells by their label ids, of which unknown ones are left out.
+
+        Of more than can be corrected at once, the first.
+        """
+        ids = np.asarray(labels[:MOST_CELLS], np.int64)
+        # Cells that were not measured can be chosen too.
+        known = np.isin(ids, self._table["label"]) if len(self._table) else ids > 0
+        chosen = tuple(dict.fromkeys(ids[known].tolist()))
         if chosen != self._chosen:
             self._chosen = chosen
             self.chosen_changed.emit(chosen)
 
-    def rows_of(self, label: int) -> npt.NDArray[np.intp]:
-        """The places in the table of a label id: one, or none."""
-        return np.flatnonzero(self._table["label"].to_numpy() == label)
+    def toggle(self, label: int) -> None:
+        """Add a cell to the chosen ones, or take it away from them."""
+        others = tuple(one for one in self._chosen if one != label)
+        self.choose_all(others if len(others) < len(self._chosen) else (*others, label))
+
+    def rows_of(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+        """The places in the table of label ids; those that it lacks have none."""
+        return np.flatnonzero(
+            np.isin(self._table["label"].to_numpy(), np.asarray(labels, np.int64))
+        )
 
     def centroid_voxel(self, label: int) -> tuple[int, int, int] | None:
         """The voxel nearest to the middle of a cell."""
         names = [f"centroid_{axis}_voxel" for axis in "zyx"]
-        rows = self.rows_of(label)
+        rows = self.rows_of((label,))
         if len(rows) == 0 or not set(names) <= set(self._table.columns):
             return None
         middle = self._table.loc[rows[0], names].to_numpy(dtype=np.float64)

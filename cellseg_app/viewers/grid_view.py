@@ -54,7 +54,7 @@ class GridView(QWidget):
     """A pane for each tile, linked; made anew only when their number changes."""
 
     hovered = Signal(str, object)
-    clicked = Signal(str, object)
+    clicked = Signal(str, object, bool)
     maximize_asked = Signal()
 
     def __init__(

@@ -59,9 +59,9 @@ class Probe(QObject):
     """Reads one voxel of every layer; of many hovers only the newest, of clicks each."""
 
     hovered = Signal(object)
-    clicked = Signal(object)
+    clicked = Signal(object, bool)
     _read_hover = Signal(int, object)
-    _read_click = Signal(object)
+    _read_click = Signal(object, bool)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -75,9 +75,11 @@ class Probe(QObject):
         self._newest += 1
         self._thread.submit(self._hover, self._newest, tuple(layers), point_um, class_index)
 
-    def click(self, layers: Sequence[Layer], point_um: SpacingZYX, class_index: int) -> None:
-        """Ask for the values where the user clicked; they come by `clicked`."""
-        self._thread.submit(self._click, tuple(layers), point_um, class_index)
+    def click(
+        self, layers: Sequence[Layer], point_um: SpacingZYX, class_index: int, *, adds: bool = False
+    ) -> None:
+        """Ask for the values where the user clicked; they come by `clicked`, `adds` with them."""
+        self._thread.submit(self._click, tuple(layers), point_um, class_index, adds)
 
     def leave(self) -> None:
         """The mouse is over nothing: what is being read is not wanted any more."""
@@ -96,10 +98,12 @@ class Probe(QObject):
             if readout is not None:
                 self._read_hover.emit(number, readout)
 
-    def _click(self, layers: tuple[Layer, ...], point_um: SpacingZYX, class_index: int) -> None:
+    def _click(
+        self, layers: tuple[Layer, ...], point_um: SpacingZYX, class_index: int, adds: bool
+    ) -> None:
         readout = read_point(layers, point_um, class_index)
         if readout is not None:
-            self._read_click.emit(readout)
+            self._read_click.emit(readout, adds)
 
     @Slot(int, object)
     def _on_hover(self, number: int, readout: Readout) -> None:

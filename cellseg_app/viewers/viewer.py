@@ -36,6 +36,8 @@ class Viewer(QWidget):
     -------
     cell_clicked(int)
         Label id under a click; 0 where there is no cell.
+    cell_toggled(int)
+        The same under a click with Ctrl held.
     cursor_moved(object)
         Voxel Z, Y, X of the first layer the panes cut through.
     class_changed(int)
@@ -47,6 +49,7 @@ class Viewer(QWidget):
     """
 
     cell_clicked = Signal(int)
+    cell_toggled = Signal(int)
     cursor_moved = Signal(object)
     class_changed = Signal(int)
     layers_changed = Signal()
@@ -144,9 +147,9 @@ class Viewer(QWidget):
         # What is compared are other results, whose ids mean other cells.
         self.grid.set_colors(self._colors if self._tiles is not None else colors)
 
-    def highlight(self, label_id: int | None) -> None:
-        """Make a cell stand out in every pane; None for no cell."""
-        self.state.highlighted = label_id or None
+    def highlight(self, label_ids: Sequence[int]) -> None:
+        """Make cells stand out in every pane."""
+        self.state.highlighted = tuple(label_ids)
 
     def set_preview_box(self, region: Region | None) -> None:
         """Frame a part of the first layer in the panes; None for no frame."""
@@ -281,17 +284,19 @@ class Viewer(QWidget):
         else:
             self.probe.hover(self._layers_of(pane_key), point_um, self.state.class_index)
 
-    @Slot(str, object)
-    def _on_clicked(self, pane_key: str, point_um: SpacingZYX) -> None:
-        self.probe.click(self._layers_of(pane_key), point_um, self.state.class_index)
+    @Slot(str, object, bool)
+    def _on_clicked(self, pane_key: str, point_um: SpacingZYX, adds: bool) -> None:
+        layers = self._layers_of(pane_key)
+        self.probe.click(layers, point_um, self.state.class_index, adds=adds)
 
     @Slot(object)
     def _on_hover_read(self, readout: Readout) -> None:
         self.strip.set_readout(readout.text())
 
-    @Slot(object)
-    def _on_click_read(self, readout: Readout) -> None:
-        self.cell_clicked.emit(readout.label)
+    @Slot(object, bool)
+    def _on_click_read(self, readout: Readout, adds: bool) -> None:
+        clicked = self.cell_toggled if adds else self.cell_clicked
+        clicked.emit(readout.label)
 
     @Slot(str, object)
     def _on_statistics(self, key: str, found: Statistics) -> None:

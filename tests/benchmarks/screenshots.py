@@ -138,7 +138,7 @@ def _look_at_cells(camera: Photographer, work: Path) -> None:
     camera.rest(1)
     pane = window.viewer.ortho.panes["xy"]
     QTest.mouseClick(pane, Qt.MouseButton.LeftButton, pos=pane.rect().center())
-    camera.until(lambda: window.desk.cells.chosen is not None, "the cell clicked on")
+    camera.until(lambda: bool(window.desk.cells.chosen), "the cell clicked on")
     camera.shoot("cell-clicked")
     exported = work / "cells.csv"
     QFileDialog.getSaveFileName = lambda *_: (str(exported), "CSV (*.csv)")  # type: ignore[method-assign]

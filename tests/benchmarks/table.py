@@ -137,7 +137,7 @@ def main() -> None:
         )
         cells.set_filters(())
     plots.tabs.setCurrentIndex(3)
-    stalls.measure("choose a cell", lambda: cells.choose(n // 2), lambda: cells.chosen == n // 2)
+    stalls.measure("choose a cell", lambda: cells.choose(n // 2), lambda: cells.chosen == (n // 2,))
     stalls.measure(
         "colours by a column",
         lambda: colors_by_value(cells.values("intensity_mean"), "viridis"),

@@ -33,7 +33,9 @@ class ResultsController(QObject):
         self._desk, self._scene, self._plots = desk, scene, plots
         self._loading: JobHandle | None = None
         scene.viewer.cell_clicked.connect(self._on_cell_clicked)
-        desk.cells.chosen_changed.connect(self._on_chosen)
+        scene.viewer.cell_toggled.connect(self._on_cell_toggled)
+        desk.cells.chosen_changed.connect(scene.viewer.highlight)
+        desk.cells.looked_at.connect(self._on_looked_at)
         desk.cells.filters_changed.connect(self._show_kept)
         desk.cells.table_changed.connect(self._show_kept)
         table.color_by_asked.connect(self.color_by)
@@ -56,7 +58,7 @@ class ResultsController(QObject):
 
     def show_live(self, cells: LiveCells) -> None:
         """Show the table of cells told apart with other settings."""
-        self._show_table(cells.table, keep_filters=True)
+        self._show_table(cells.table, is_same_image=True)
 
     def compare(self) -> None:
         """Show the results of the list side by side, and plot them against each other."""
@@ -95,9 +97,9 @@ class ResultsController(QObject):
         self._scene.show_result(result)
         self._show_table(result.table)
 
-    def _show_table(self, table: pd.DataFrame | None, *, keep_filters: bool = False) -> None:
+    def _show_table(self, table: pd.DataFrame | None, *, is_same_image: bool = False) -> None:
         cells = self._desk.cells
-        self._desk.turns.later("table", lambda: cells.set_table(table, keep_filters=keep_filters))
+        self._desk.turns.later("table", lambda: cells.set_table(table, is_same_image=is_same_image))
 
     def _on_compared(self, results: object) -> None:
         assert isinstance(results, list)
@@ -124,14 +126,14 @@ class ResultsController(QObject):
     def _on_cell_clicked(self, label: int) -> None:
         self._desk.cells.choose(label or None)
 
-    def _on_chosen(self, label: int | None) -> None:
-        viewer = self._scene.viewer
-        viewer.highlight(label)
-        if label is None:
-            return
+    def _on_cell_toggled(self, label: int) -> None:
+        if label:
+            self._desk.cells.toggle(label)
+
+    def _on_looked_at(self, label: int) -> None:
         voxel = self._desk.cells.centroid_voxel(label)
         if voxel is not None:
-            viewer.center_on(self._on_first_layer(voxel))
+            self._scene.viewer.center_on(self._on_first_layer(voxel))
 
     def _on_first_layer(self, voxel_zyx: tuple[int, int, int]) -> Sequence[float]:
         """A voxel of the labels, in voxels of the image."""

@@ -63,7 +63,7 @@ class SceneController(QObject):
     def show_volume(self, reading: VolumeReading) -> None:
         """Show a volume; result and preview of another one go."""
         self.reading, self.result, self.preview, self._all_labels = reading, None, None, None
-        self.viewer.highlight(None)
+        self.viewer.highlight(())
         self.viewer.ortho.set_empty_message(reading.info.problem)
         self._layers = {}
         volume = reading.volume

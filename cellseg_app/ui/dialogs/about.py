@@ -26,6 +26,7 @@ _VIEWER_KEYS: Final = (
     ("Ctrl + wheel", "Zoom"),
     ("Drag", "Move the picture"),
     ("Click", "Choose the cell"),
+    ("Ctrl + click", "Choose one more cell, or one less"),
     ("Home", "Show the whole volume"),
     ("Escape", "Back from a maximised pane"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -57,11 +58,20 @@ class CellTableModel(QAbstractTableModel):
         """Label id of a row."""
         return int(self._column(self._columns.index("label"))[self._order[row]])
 
+    def labels_of(self, rows: slice) -> npt.NDArray[np.int64]:
+        """Label ids of some rows."""
+        labels = self._column(self._columns.index("label"))[self._order[rows]]
+        return np.asarray(labels, np.int64)
+
     def row_of(self, label: int) -> int:
         """Row of a label id, or -1 if it is not there or filtered out."""
-        labels = self._column(self._columns.index("label"))[self._order]
-        found = np.flatnonzero(labels == label)
+        found = self.rows_of((label,))
         return int(found[0]) if len(found) else -1
+
+    def rows_of(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+        """Rows of label ids, ascending; those that are not there or filtered out have none."""
+        own = self._column(self._columns.index("label"))[self._order]
+        return np.flatnonzero(np.isin(own, np.asarray(labels, np.int64)))
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         """Number of cells that pass the filters."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, Signal
+import numpy.typing as npt
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QAction, QDoubleValidator
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -24,6 +25,8 @@ from cellseg_app.ui.panels.empty_state import EmptyState, Panel
 from cellseg_app.ui.panels.table_model import CellTableModel
 
 _OWN_COLORS = "Own colours"
+# Qt selects rows piece by piece.
+_MOST_PIECES = 2_000
 
 
 class TablePanel(Panel):
@@ -47,6 +50,7 @@ class TablePanel(Panel):
             content,
         )
         self._cells = cells
+        self._is_selecting, self._place = False, 0
         self.model = CellTableModel(cells)
         self.view = QTableView()
         self._set_up_view()
@@ -61,19 +65,25 @@ class TablePanel(Panel):
         cells.table_changed.connect(self._on_table_changed)
         cells.filters_changed.connect(self._show_filters)
         cells.chosen_changed.connect(self._on_chosen_changed)
-        # Rows move when they are sorted or filtered; the chosen cell stays the same.
+        # Rows move when they are sorted or filtered; the chosen cells stay the same.
         for moved in (self.model.layoutChanged, self.model.modelReset):
             moved.connect(lambda *_: self._on_chosen_changed(cells.chosen))
         self._on_table_changed()
 
     def _set_up_view(self) -> None:
         view = self.view
+        # Before the selection hears of it: Qt would follow every selected field by itself.
+        self.model.layoutAboutToBeChanged.connect(self._select_none)
+        self.model.modelAboutToBeReset.connect(self._keep_place)
         view.setModel(self.model)
+        # Headings that share the selection ask every row of it whether all of a column is chosen.
+        for header in (view.horizontalHeader(), view.verticalHeader()):
+            header.setSelectionModel(QItemSelectionModel(self.model, view))
         view.setSortingEnabled(True)
         view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         view.setAlternatingRowColors(True)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         view.verticalHeader().hide()
         view.horizontalHeader().setHighlightSections(False)
         view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
@@ -81,8 +91,10 @@ class TablePanel(Panel):
         # Arrows move within the table; Tab must get out of it.
         view.setTabKeyNavigation(False)
         view.setAccessibleName("Cells")
-        view.setToolTip("One row per cell; click one to see it, a heading to sort")
-        view.selectionModel().currentRowChanged.connect(self._on_q_row)
+        view.setToolTip(
+            "One row per cell; click one to see it, with Ctrl or Shift several, a heading to sort"
+        )
+        view.selectionModel().selectionChanged.connect(self._on_q_selection)
 
     def _build_bar(self, exports: tuple[QAction, ...]) -> QHBoxLayout:
         bar = QHBoxLayout()
@@ -126,6 +138,8 @@ class TablePanel(Panel):
         self._on_q_color(self.color.currentIndex())
         self.set_filled(len(self._cells.table) > 0)
         self._fit_columns()
+        if self._cells.is_same_image:
+            self.view.verticalScrollBar().setValue(self._place)
         self._show_filters()
 
     def _fit_columns(self) -> None:
@@ -147,11 +161,14 @@ class TablePanel(Panel):
             chip.clicked.connect(lambda _=False, gone=one: self._remove(gone))
             self._chips.addWidget(chip)
         self._chips.addStretch(1)
+        self._show_count()
+
+    def _show_count(self) -> None:
         total, shown = len(self._cells.table), int(np.count_nonzero(self._cells.kept))
         noun = "cell" if total == 1 else "cells"
-        self.count_label.setText(
-            f"{total:,} {noun}" if shown == total else f"{shown:,} of {total:,} {noun}"
-        )
+        said = f"{total:,} {noun}" if shown == total else f"{shown:,} of {total:,} {noun}"
+        n_chosen = len(self._cells.chosen)
+        self.count_label.setText(f"{said}, {n_chosen:,} chosen" if n_chosen > 1 else said)
 
     def _remove(self, gone: RangeFilter) -> None:
         self._cells.set_filters(tuple(f for f in self._cells.filters if f != gone))
@@ -165,20 +182,52 @@ class TablePanel(Panel):
     def _on_q_color(self, index: int) -> None:
         self.color_by_asked.emit("" if index == 0 else self.color.currentText())
 
-    def _on_q_row(self, current: QModelIndex) -> None:
-        if current.isValid():
-            self._cells.choose(self.model.label_at(current.row()))
+    def _on_q_selection(self) -> None:
+        if self._is_selecting:
+            return
+        labels = self._selected_labels()
+        if len(labels) == 1:
+            self._cells.choose(int(labels[0]))
+        else:
+            self._cells.choose_all(labels)
 
-    def _on_chosen_changed(self, label: int | None) -> None:
-        row = -1 if label is None else self.model.row_of(label)
-        if row < 0:
-            self.view.clearSelection()
-        elif self.view.currentIndex().row() != row or not self.view.selectedIndexes():
-            selection = self.view.selectionModel()
-            with QSignalBlocker(selection):
-                self.view.selectRow(row)
-            self.view.viewport().update()
-            self.view.scrollTo(self.model.index(row, 0))
+    def _selected_labels(self) -> npt.NDArray[np.int64]:
+        selection = self.view.selectionModel().selection()
+        parts = [selection.at(place) for place in range(selection.count())]
+        found = [self.model.labels_of(slice(part.top(), part.bottom() + 1)) for part in parts]
+        return np.concatenate([np.zeros(0, np.int64), *found])
+
+    def _select_none(self) -> None:
+        self._is_selecting = True
+        self.view.clearSelection()
+        self._is_selecting = False
+
+    def _on_chosen_changed(self, labels: tuple[int, ...]) -> None:
+        self._show_count()
+        chosen = np.asarray(labels, np.int64)
+        if np.array_equal(np.sort(chosen), np.sort(self._selected_labels())):
+            return
+        self._is_selecting = True
+        rows, mode = self.model.rows_of(chosen), QItemSelectionModel.SelectionFlag
+        self.view.selectionModel().select(self._rows_selected(rows), mode.ClearAndSelect)
+        if len(rows):
+            newest = self.model.index(max(self.model.row_of(labels[-1]), int(rows[0])), 0)
+            self.view.selectionModel().setCurrentIndex(newest, mode.NoUpdate)
+            self.view.scrollTo(newest)
+        self._is_selecting = False
+
+    def _rows_selected(self, rows: npt.NDArray[np.intp]) -> QItemSelection:
+        """Rows, neighbours together; of very many scattered ones the first."""
+        breaks = (np.flatnonzero(np.diff(rows) > 1) + 1)[:_MOST_PIECES]
+        selection, last = QItemSelection(), self.model.columnCount() - 1
+        for piece in np.split(rows, breaks)[:_MOST_PIECES]:
+            if len(piece):
+                first = self.model.index(int(piece[0]), 0)
+                selection.select(first, self.model.index(int(piece[-1]), last))
+        return selection
+
+    def _keep_place(self) -> None:
+        self._place = self.view.verticalScrollBar().value()
 
 
 def _narrow_box() -> QComboBox:

@@ -25,6 +25,7 @@ from cellseg_app.ui.theme import Appearance
 Numbers = npt.NDArray[np.float64]
 _MAX_BINS = 60
 _MAX_POINTS = 12_000
+_MAX_MARKS = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,13 +123,13 @@ class Scatter(Plot):
         if len(points):
             self._cells.choose(int(points[0].data()))  # type: ignore[attr-defined]
 
-    def _on_chosen_changed(self, label: int | None) -> None:
+    def _on_chosen_changed(self, labels: tuple[int, ...]) -> None:
         table = self._cells.table
         across, up = (box.currentText() for box in self.boxes)
-        row = table.iloc[:0] if label is None else table.iloc[self._cells.rows_of(label)]
-        if row.empty or across not in table or up not in table:
+        if not labels or across not in table or up not in table:
             self._mark.setData([])
             return
+        row = table[[across, up]].iloc[self._cells.rows_of(labels)[:_MAX_MARKS]]
         pen = pg.mkPen(self._appearance.colors.text, width=2)
         self._mark.setData(
             x=row[across].to_numpy(float), y=row[up].to_numpy(float), pen=pen, brush=None

@@ -35,7 +35,7 @@ class LinkedPanes(QObject):
     """
 
     hovered = Signal(str, object)
-    clicked = Signal(str, object)
+    clicked = Signal(str, object, bool)
     camera_changed = Signal(object)
 
     def __init__(
@@ -220,10 +220,10 @@ class LinkedPanes(QObject):
         z, y, x = (int(p // s) for p, s in zip(point_um, self._scale, strict=True))
         self._move_cursor((z, y, x))
 
-    @Slot(str, object)
-    def _on_clicked(self, pane_key: str, point_um: SpacingZYX) -> None:
+    @Slot(str, object, bool)
+    def _on_clicked(self, pane_key: str, point_um: SpacingZYX, adds: bool) -> None:
         self._on_cursor_asked(point_um)
-        self.clicked.emit(pane_key, point_um)
+        self.clicked.emit(pane_key, point_um, adds)
 
     @Slot()
     def _on_resized(self) -> None:

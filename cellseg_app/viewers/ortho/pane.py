@@ -71,7 +71,7 @@ class SlicePane(QWidget):
     camera_moved = Signal(object)
     planes_stepped = Signal(int, int)
     cursor_asked = Signal(object)
-    clicked = Signal(str, object)
+    clicked = Signal(str, object, bool)
     hovered = Signal(str, object)
     maximize_asked = Signal()
     fit_asked = Signal()
@@ -97,7 +97,8 @@ class SlicePane(QWidget):
         self.setAccessibleName(f"{plane.upper()} slices")
         self.setAccessibleDescription(
             "Wheel or Page keys change the slice, Ctrl and wheel zoom, drag moves, click sets the "
-            "crosshair, double click fills the viewer."
+            "crosshair and chooses the cell, Ctrl and click one more, double click fills the "
+            "viewer."
         )
         self.maximize_button = _maximize_button(self, plane)
         self.maximize_button.clicked.connect(self.maximize_asked)
@@ -225,7 +226,8 @@ class SlicePane(QWidget):
         is_click = self._pressed is not None and not self._dragged
         self._pressed = None
         if is_click and event.button() == Qt.MouseButton.LeftButton:
-            self.clicked.emit(self.key, self.to_um(event.position()))
+            adds = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+            self.clicked.emit(self.key, self.to_um(event.position()), adds)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self._pressed = None

@@ -83,7 +83,7 @@ def _paint_labels(flat: npt.NDArray[Any], request: SliceRequest, colors: LabelCo
     if request.look.outlines_only:
         pixels[~borders(flat, width=2)] = 0
     if request.highlighted:
-        chosen = flat == request.highlighted
+        chosen = np.isin(flat, request.highlighted)
         pixels[chosen & borders(flat, width=2)] = HIGHLIGHT_PIXEL
     return pixels
 

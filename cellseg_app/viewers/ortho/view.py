@@ -28,7 +28,7 @@ class OrthoView(QWidget):
     """The 2 × 2 view; XY above XZ share X, XY beside YZ share Y, since all are equally wide."""
 
     hovered = Signal(str, object)
-    clicked = Signal(str, object)
+    clicked = Signal(str, object, bool)
 
     def __init__(self, state: ViewState, reader: SliceReader, *, parent: QWidget) -> None:
         super().__init__(parent)

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from cellseg_app.state.display import LayerLook
 from cellseg_app.viewers.colors import LabelColors
 from cellseg_app.viewers.overview import Overview
-from cellseg_app.viewers.volume3d.prepare import CellMesh, VolumeTexture, cell_mesh, make_texture
+from cellseg_app.viewers.volume3d.prepare import CellMesh, VolumeTexture, cells_mesh, make_texture
 from cellseg_app.viewers.volume3d.scene import SpaceScene
 
 # Sent within a few milliseconds, so that the window stays alive between two slabs.
@@ -63,13 +63,13 @@ class SceneFeeder(QObject):
         self._newest[overview.layer.key] = self._counter
         self._submit(self._prepare, self._counter, overview, colors)
 
-    def mesh(self, overview: Overview | None, label_id: int | None) -> None:
-        """Show the surface of a cell; none if there is none."""
+    def mesh(self, overview: Overview | None, label_ids: tuple[int, ...]) -> None:
+        """Show the surfaces of cells."""
         self._mesh_number += 1
-        if overview is None or label_id is None:
+        if overview is None or not label_ids:
             self._scene.set_mesh(None)
         else:
-            self._submit(self._make_mesh, self._mesh_number, overview, label_id)
+            self._submit(self._make_mesh, self._mesh_number, overview, label_ids)
 
     def forget(self, layer_key: str) -> None:
         """Take a layer out of the scene."""
@@ -97,9 +97,9 @@ class SceneFeeder(QObject):
             texture = make_texture(overview, colors)
             self._prepared.emit(_Prepared(number, overview, texture, colors))
 
-    def _make_mesh(self, number: int, overview: Overview, label_id: int) -> None:
+    def _make_mesh(self, number: int, overview: Overview, label_ids: tuple[int, ...]) -> None:
         if number == self._mesh_number:
-            self._meshed.emit(number, cell_mesh(overview, label_id))
+            self._meshed.emit(number, cells_mesh(overview, label_ids))
 
     @Slot(object)
     def _on_prepared(self, prepared: _Prepared) -> None:

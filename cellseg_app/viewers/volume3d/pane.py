@@ -231,10 +231,10 @@ class SpacePane(QWidget):
             scale = self._layers[0].scale_zyx if self._layers else UNKNOWN_SPACING
             self.scene.set_cursor(cursor_um(self._state, scale))
 
-    def _on_highlighted(self, label_id: int | None) -> None:
+    def _on_highlighted(self, label_ids: tuple[int, ...]) -> None:
         labels = [o for o in self._overviews.values() if o.layer.kind == "labels"]
         if self._feeder is not None:
-            self._feeder.mesh(labels[-1] if labels else None, label_id)
+            self._feeder.mesh(labels[-1] if labels else None, label_ids)
 
     def _write_badge(self) -> None:
         coarsest = max(self._overviews.values(), key=lambda o: max(o.step_zyx), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from cellseg_app.viewers.colors import LabelColors
 from cellseg_app.viewers.overview import Overview
 
 _COLOR_AT_ONCE = 1 << 22
+# Counted in one byte.
+_MOST_MESHES = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +54,7 @@ class VolumeTexture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellMesh:
-    """Surface of a cell.
+    """Surfaces of cells.
 
     Attributes
     ----------
@@ -84,18 +87,36 @@ def make_texture(overview: Overview, colors: LabelColors) -> VolumeTexture:
     )
 
 
-def cell_mesh(overview: Overview, label_id: int) -> CellMesh | None:
-    """Surface of a cell at the overview's resolution; None if it is not there."""
-    # Slow to load; nobody should wait for them before the first cell is chosen.
+def cells_mesh(overview: Overview, label_ids: Sequence[int]) -> CellMesh | None:
+    """Surfaces of cells at the overview's resolution; None if they are not there.
+
+    Of very many cells only the first 255 are drawn.
+    """
+    # Slow to load; nobody should wait for it before the first cell is chosen.
+    from scipy import ndimage
+
+    ids = np.sort(np.asarray(label_ids[:_MOST_MESHES]))
+    inside = np.isin(overview.data, ids)
+    numbers = np.zeros(inside.shape, np.uint8)
+    numbers[inside] = 1 + np.searchsorted(ids, overview.data[inside])
+    vertices, faces, n = [], [], 0
+    for number, found in enumerate(ndimage.find_objects(numbers), start=1):
+        if found is not None:
+            corners, triangles = _surface(numbers[found] == number, found, overview)
+            vertices.append(corners)
+            faces.append(triangles + np.uint32(n))
+            n += len(corners)
+    return CellMesh(np.concatenate(vertices), np.concatenate(faces)) if n else None
+
+
+def _surface(
+    inside: npt.NDArray[np.bool_], found: tuple[slice, ...], overview: Overview
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
     from scipy import ndimage
     from skimage.measure import marching_cubes
 
-    inside = overview.data == label_id
-    found = ndimage.find_objects(inside.view(np.uint8), max_label=1)[0]
-    if found is None:
-        return None
     # Padded, so that cells at the border are closed; smoothed, so that steps are not seen.
-    solid = np.pad(inside[found].astype(np.float32), 2)
+    solid = np.pad(inside.astype(np.float32), 2)
     solid = ndimage.gaussian_filter(solid, 0.6)
     layer = overview.layer
     spacing = np.multiply(layer.scale_zyx, overview.step_zyx)
@@ -104,7 +125,7 @@ def cell_mesh(overview: Overview, label_id: int) -> CellMesh | None:
     vertices, faces, _, _ = marching_cubes(solid, 0.5, spacing=tuple(spacing))
     corner = (np.array([s.start for s in found]) - 2 + 0.5) * spacing
     corner += np.multiply(layer.origin_zyx, layer.scale_zyx)
-    return CellMesh((vertices + corner)[:, ::-1].astype(np.float32), faces.astype(np.uint32))
+    return (vertices + corner)[:, ::-1].astype(np.float32), faces.astype(np.uint32)
 
 
 def _color_numbers(labels: npt.NDArray[Any], colors: LabelColors) -> npt.NDArray[np.uint8]:

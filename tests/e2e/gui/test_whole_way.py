@@ -136,7 +136,7 @@ def click_a_cell(window: MainWindow) -> Iterator[Step]:
     at = pane.to_px(tuple((v + 0.5) * s for v, s in zip(voxel, scale, strict=True)))
     assert PLANES[pane.plane].normal == 0
     click(pane, at.toPoint())
-    yield lambda: window.desk.cells.chosen == label
+    yield lambda: window.desk.cells.chosen == (label,)
     row = window.table.view.currentIndex().row()
     assert window.table.model.label_at(row) == label
 

@@ -90,7 +90,7 @@ def test_the_whole_way_gives_the_engines_own_cells(
     window.viewer.cell_clicked.emit(label)
     row = window.table.view.currentIndex().row()
     assert window.table.model.label_at(row) == label
-    assert window.viewer.state.highlighted == label
+    assert window.viewer.state.highlighted == (label,)
 
     exported = save_as(monkeypatch, tmp_path / "cells.csv", "CSV (*.csv)")
     driver.press("export_csv")

@@ -46,12 +46,62 @@ def test_a_row_is_known_by_its_label(cells: Cells, qtbot: QtBot) -> None:
     cells.chosen_changed.connect(chosen.append)
     panel.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     panel.view.selectRow(4)
-    assert chosen[-1] == panel.model.label_at(4)
+    assert chosen[-1] == (panel.model.label_at(4),)
     label = panel.model.label_at(100)
     cells.choose(label)
     assert panel.view.currentIndex().row() == 100
     panel.view.sortByColumn(1, Qt.SortOrder.AscendingOrder)
     assert panel.model.label_at(panel.view.currentIndex().row()) == label
+
+
+def test_several_rows_are_several_cells(cells: Cells, qtbot: QtBot) -> None:
+    panel = TablePanel(cells, ())
+    qtbot.addWidget(panel)
+    panel.resize(700, 300)
+    panel.show()
+    shown: list[int] = []
+    cells.looked_at.connect(shown.append)
+
+    def click(row: int, held: Qt.KeyboardModifier) -> None:
+        place = panel.view.visualRect(panel.model.index(row, 1)).center()
+        QTest.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, held, place)
+
+    click(1, Qt.KeyboardModifier.NoModifier)
+    click(3, Qt.KeyboardModifier.ControlModifier)
+    ids = [panel.model.label_at(row) for row in range(6)]
+    assert set(cells.chosen) == {ids[1], ids[3]}
+    assert shown == [ids[1]], "the view stays where it is while more are chosen"
+    click(1, Qt.KeyboardModifier.ControlModifier)
+    assert cells.chosen == (ids[3],)
+    cells.toggle(ids[5])
+    assert _selected_rows(panel) == {3, 5}
+    panel.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    assert {panel.model.label_at(row) for row in _selected_rows(panel)} == {ids[3], ids[5]}
+    assert cells.chosen == (ids[3], ids[5])
+    cells.choose(None)
+    assert not _selected_rows(panel)
+
+
+def test_all_of_a_million_rows_can_be_chosen_and_sorted(qtbot: QtBot) -> None:
+    cells = Cells()
+    panel = TablePanel(cells, ())
+    qtbot.addWidget(panel)
+    panel.show()
+    cells.set_table(many_cells(1_000_000))
+    for action in (
+        panel.view.selectAll,
+        lambda: panel.view.sortByColumn(2, Qt.SortOrder.DescendingOrder),
+    ):
+        begin = time.thread_time()
+        action()
+        assert time.thread_time() - begin < 0.4
+    # As many as can be corrected at once; the bar says so.
+    assert len(cells.chosen) == 100_000
+    assert "100,000 chosen" in panel.count_label.text()
+
+
+def _selected_rows(panel: TablePanel) -> set[int]:
+    return {index.row() for index in panel.view.selectionModel().selectedRows()}
 
 
 def test_filters_narrow_table_and_say_so(cells: Cells, qtbot: QtBot) -> None:
@@ -124,7 +174,7 @@ def test_a_million_cells_are_sorted_while_the_window_lives(qtbot: QtBot) -> None
 def test_choosing_an_unknown_or_background_label_chooses_none(cells: Cells) -> None:
     cells.choose(int(cells.table["label"].iloc[0]))
     cells.choose(0)
-    assert cells.chosen is None
+    assert cells.chosen == ()
 
 
 @pytest.fixture

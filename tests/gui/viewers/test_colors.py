@@ -130,10 +130,14 @@ def test_outlines_stay_thin_however_large_the_voxels(
 
 
 def test_the_highlighted_cell_is_framed(layers: list[Layer], labels: npt.NDArray[Any]) -> None:
-    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=303)
+    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=(303,))
     assert (pixels == HIGHLIGHT_PIXEL).any()
-    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=11)
+    pixels, _ = painted(layers[2], LayerLook(), labels[9], highlighted=(11,))
     assert not (pixels == HIGHLIGHT_PIXEL).any()
+    both = np.where(labels[9] == 303, 303, labels[5])
+    pixels, _ = painted(layers[2], LayerLook(), both, highlighted=(303, 11))
+    framed = both.repeat(4, axis=0).repeat(2, axis=1)[pixels == HIGHLIGHT_PIXEL]
+    assert set(framed) == {11, 303}
 
 
 def test_probability_is_clear_where_it_is_zero(layers: list[Layer]) -> None:

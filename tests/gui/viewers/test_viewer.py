@@ -43,6 +43,15 @@ def test_a_click_on_a_cell_tells_its_id_and_moves_the_crosshair(
     assert clicked.args == [0]
 
 
+def test_a_click_with_ctrl_is_told_as_one_more(viewer: Viewer, qtbot: QtBot) -> None:
+    pane, clicked = viewer.ortho.panes["xy"], []
+    viewer.cell_clicked.connect(clicked.append)
+    with qtbot.waitSignal(viewer.cell_toggled, timeout=10_000) as toggled:
+        QTest.mouseClick(pane, Qt.MouseButton.LeftButton, CONTROL, at_um(pane, 0, 30.4, 20.2))
+    assert toggled.args == [303]
+    assert clicked == []
+
+
 def test_the_values_under_the_mouse_are_shown(viewer: Viewer, settled: Waiter) -> None:
     pane = viewer.ortho.panes["xz"]
     place = at_um(pane, 17.0, 0, 22.7)
@@ -73,9 +82,9 @@ def test_a_highlighted_cell_is_seen(viewer: Viewer, settled: Waiter) -> None:
 
     before = white()
     viewer.state.set_look("labels", opacity=1.0)
-    viewer.highlight(303)
+    viewer.highlight((303,))
     settled(lambda: white() > before + 100)
-    viewer.highlight(None)
+    viewer.highlight(())
     settled(lambda: white() <= before)
 
 

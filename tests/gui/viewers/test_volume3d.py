@@ -16,7 +16,7 @@ from cellseg_app.viewers.overview import Overview
 from cellseg_app.viewers.viewer import Viewer
 from cellseg_app.viewers.volume3d.capability import OpenGLReport
 from cellseg_app.viewers.volume3d.pane import SpacePane
-from cellseg_app.viewers.volume3d.prepare import cell_mesh, make_texture
+from cellseg_app.viewers.volume3d.prepare import cells_mesh, make_texture
 from tests.gui.viewers.conftest import SHAPE, SPACING, Waiter
 
 
@@ -36,12 +36,23 @@ def test_without_opengl_a_sentence_says_so_and_slices_work(qtbot: QtBot) -> None
 
 
 def test_the_surface_of_a_cell_lies_where_the_cell_is(layers: list[Layer]) -> None:
-    mesh = cell_mesh(Overview(layers[2], 0, np.asarray(layers[2].data), (1, 1, 1)), 303)
+    mesh = cells_mesh(Overview(layers[2], 0, np.asarray(layers[2].data), (1, 1, 1)), (303,))
     assert mesh is not None
     # Z 8-12, Y 25-35, X 35-50 at 2, 1 and 0.5 µm.
     np.testing.assert_allclose(mesh.vertices_um_xyz.min(axis=0), (17.5, 25, 16), atol=0.8)
     np.testing.assert_allclose(mesh.vertices_um_xyz.max(axis=0), (25, 35, 24), atol=0.8)
-    assert cell_mesh(Overview(layers[2], 0, np.asarray(layers[2].data), (1, 1, 1)), 9) is None
+    assert cells_mesh(Overview(layers[2], 0, np.asarray(layers[2].data), (1, 1, 1)), (9,)) is None
+
+
+def test_the_surfaces_of_several_cells_are_one(layers: list[Layer]) -> None:
+    overview = Overview(layers[2], 0, np.asarray(layers[2].data), (1, 1, 1))
+    alone = [cells_mesh(overview, (label,)) for label in (11, 303)]
+    both = cells_mesh(overview, (303, 9, 11))
+    assert both is not None
+    assert alone[0] is not None
+    assert alone[1] is not None
+    parts = [mesh.vertices_um_xyz[mesh.faces] for mesh in alone if mesh is not None]
+    np.testing.assert_array_equal(both.vertices_um_xyz[both.faces], np.concatenate(parts))
 
 
 def test_a_texture_lies_where_the_layer_is(layers: list[Layer]) -> None:
@@ -160,9 +171,9 @@ def test_the_chosen_cell_is_drawn_white(drawn: Viewer, settled: Waiter) -> None:
         return int((colors_of(drawn.ortho.space.picture()).min(axis=2) > 150).sum())
 
     before = white()
-    drawn.highlight(303)
+    drawn.highlight((303,))
     settled(lambda: white() > before + 50)
-    drawn.highlight(None)
+    drawn.highlight(())
     settled(lambda: white() <= before)
 
 
