@@ -136,6 +136,10 @@ class LabelEdits:
             "Leave it out, or take the earlier edit back.",
         )
 
+    def has(self, label: int) -> bool:
+        """Whether there is such a cell now."""
+        return self._now.get(label, self._boxes.box(label)) is not None
+
     def split(self, label: int, n: int = 2) -> SplitCell:
         """Return the edit that divides a cell at its narrowest places; nothing is changed.
 

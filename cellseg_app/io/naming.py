@@ -50,6 +50,11 @@ class ResultNames:
         return self.probability, self.labels, self.table, self.record
 
 
+def is_corrected_name(path: Path) -> bool:
+    """Whether a record's name says that its cells were corrected by hand."""
+    return _CORRECTED.search(path.stem) is not None
+
+
 def volume_name(path: Path | str) -> str:
     """What results of a file or folder are named after: its name without image suffixes."""
     name = Path(path).name or Path(path).absolute().name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
 
 from cellseg_app.ui.icons import icon
@@ -20,6 +20,8 @@ class ActionInfo:
     ----------
     is_on_at_first
         Whether it can be done before anything is open.
+    is_of_cells
+        Whether its key counts only where cells are looked at: letters are typed elsewhere.
     """
 
     key: str
@@ -29,6 +31,7 @@ class ActionInfo:
     icon: str = ""
     is_on_at_first: bool = True
     is_checkable: bool = False
+    is_of_cells: bool = False
 
 
 ACTIONS: Final = (
@@ -125,6 +128,52 @@ ACTIONS: Final = (
         "Ctrl+Shift+S",
         is_on_at_first=False,
     ),
+    ActionInfo(
+        "delete_cells",
+        "Delete cells",
+        "Make the chosen cells background",
+        "Del",
+        is_on_at_first=False,
+        is_of_cells=True,
+    ),
+    ActionInfo(
+        "merge_cells",
+        "Merge cells",
+        "Make the chosen cells one, with the smallest of their numbers",
+        "M",
+        is_on_at_first=False,
+        is_of_cells=True,
+    ),
+    ActionInfo(
+        "split_cell",
+        "Split cell in two",
+        "Divide the chosen cell at its narrowest place",
+        "S",
+        is_on_at_first=False,
+        is_of_cells=True,
+    ),
+    ActionInfo(
+        "split_cell_into",
+        "Split cell into…",
+        "Divide the chosen cell into a number of parts, at its narrowest places",
+        "Shift+S",
+        is_on_at_first=False,
+        is_of_cells=True,
+    ),
+    ActionInfo("undo", "Undo", "Take the last correction back", "Ctrl+Z", is_on_at_first=False),
+    ActionInfo(
+        "redo",
+        "Redo",
+        "Do the correction again that was taken back",
+        "Ctrl+Shift+Z",
+        is_on_at_first=False,
+    ),
+    ActionInfo(
+        "save_corrections",
+        "Save corrections",
+        "Save labels, table and record of the corrected cells beside the result",
+        is_on_at_first=False,
+    ),
     ActionInfo("save_preset", "Save preset…", "Save these settings under a name", "", "save"),
     ActionInfo("load_preset", "Load preset file…", "Load settings from a JSON file"),
     ActionInfo("reset_form", "Reset all settings", "Set every field to its default", "", "reset"),
@@ -203,6 +252,8 @@ ACTIONS: Final = (
     ActionInfo("about", "About CellSeg", "Version, networks, licences"),
 )
 SEPARATOR: Final = None
+# Of the chosen cells; also in the table's own menu.
+CELL_ACTIONS: Final = ("delete_cells", "merge_cells", "split_cell", "split_cell_into")
 # Filled by the main window: "@recent" with files, "@panels" with the docks.
 MENUS: Final[Mapping[str, tuple[str | None, ...]]] = {
     "&File": (
@@ -231,6 +282,14 @@ MENUS: Final[Mapping[str, tuple[str | None, ...]]] = {
         "save_preset",
         "load_preset",
         "reset_form",
+    ),
+    "&Cells": (
+        *CELL_ACTIONS,
+        SEPARATOR,
+        "undo",
+        "redo",
+        SEPARATOR,
+        "save_corrections",
     ),
     "&Export": (
         "export_csv",
@@ -275,11 +334,24 @@ def make_actions(parent: QObject, color: str) -> dict[str, QAction]:
         action.setStatusTip(info.tip)
         action.setCheckable(info.is_checkable)
         action.setEnabled(info.is_on_at_first)
+        action.setWhatsThis(info.tip)
         if info.shortcut:
             action.setShortcut(QKeySequence(info.shortcut))
+        if info.is_of_cells:
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         made[info.key] = action
     color_icons(made, color)
     return made
+
+
+def set_possible(action: QAction, reason: str) -> None:
+    """Enable an action; or disable it, and let its tip say why."""
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    shortcut = f" ({keys})" if keys else ""
+    tip = action.whatsThis()
+    action.setEnabled(not reason)
+    action.setToolTip(f"{tip}{shortcut}" + (f"\nNot now: {reason}" if reason else ""))
+    action.setStatusTip(f"Not now: {reason}" if reason else tip)
 
 
 def color_icons(actions: Mapping[str, QAction], color: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from cellseg_app.core.edits import MOST_CELLS
 from cellseg_app.state.session import Session
 
 
@@ -36,3 +39,65 @@ def possible(
         "apply_all": can_apply,
         "compare": any_result,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionState:
+    """What decides whether cells can be corrected.
+
+    Attributes
+    ----------
+    has_labels
+        Whether a result with cells is shown.
+    is_preview, is_tuned, is_compared
+        Whether a preview, cells of no file yet, or results side by side are looked at.
+    is_saving
+        Whether corrections are being written.
+    n_chosen
+        Number of chosen cells.
+    n_edits, n_undone
+        How much can be undone, and done again.
+    """
+
+    has_labels: bool = False
+    is_preview: bool = False
+    is_tuned: bool = False
+    is_compared: bool = False
+    is_saving: bool = False
+    n_chosen: int = 0
+    n_edits: int = 0
+    n_undone: int = 0
+
+
+def why_not_corrected(state: CorrectionState) -> dict[str, str]:
+    """Return for each action on cells why it cannot be done now; "" where it can."""
+    general = _why_nothing(state)
+    n = state.n_chosen
+    one = "choose one cell, by a click in the slices or in the table."
+    too_many = f"at most {MOST_CELLS:,} cells are corrected at once." if n > MOST_CELLS else ""
+    several = "choose two cells or more, with Ctrl and a click."
+    split = "" if n == 1 else one
+    own = {
+        "delete_cells": too_many if n else one,
+        "merge_cells": too_many if n > 1 else several,
+        "split_cell": split,
+        "split_cell_into": split,
+        "undo": "" if state.n_edits else "nothing was corrected since the last time of saving.",
+        "redo": "" if state.n_undone else "nothing was taken back.",
+        "save_corrections": "" if state.n_edits else "nothing was corrected.",
+    }
+    return {key: general or reason for key, reason in own.items()}
+
+
+def _why_nothing(state: CorrectionState) -> str:
+    if state.is_saving:
+        return "the corrections are being saved."
+    if state.is_preview:
+        return "a preview is not saved, so it cannot be corrected; run the volume."
+    if not state.has_labels:
+        return "there are no cells; run a volume, or open a result."
+    if state.is_tuned:
+        return "these cells are not saved yet; Apply here saves them."
+    if state.is_compared:
+        return "results are compared; leave the comparison first."
+    return ""

@@ -21,19 +21,20 @@ from cellseg_app.workers.runs import NetworkShelf
 
 @dataclass
 class Lanes:
-    """The threads: long engine work, re-segmenting while sliders move, reading and writing files.
+    """The threads: long engine work, re-segmenting while sliders move, corrections, files.
 
     A run must not keep a volume from opening, nor a slider from answering.
     """
 
     engine: Lane = field(default_factory=lambda: Lane("engine"))
+    edits: Lane = field(default_factory=lambda: Lane("edits"))
     tuning: Lane = field(default_factory=lambda: Lane("tuning"))
     files: Lane = field(default_factory=lambda: Lane("files"))
 
     @property
     def all(self) -> tuple[Lane, ...]:
         """Every lane."""
-        return self.engine, self.tuning, self.files
+        return self.engine, self.tuning, self.edits, self.files
 
     def stop(self) -> None:
         """Cancel everything and end the threads."""
@@ -57,6 +58,8 @@ class Desk:
     actions: Mapping[str, QAction]
     messages: MessageBar
     turns: Turns = field(default_factory=Turns)
+    # Asked before what is shown makes room for something else: the user may want to stay.
+    may_leave: Callable[[], bool] = field(default=lambda: True)
 
     def remember(self, **changes: object) -> None:
         """Change what is remembered from one start to the next, and save it soon.

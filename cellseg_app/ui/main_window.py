@@ -14,9 +14,10 @@ from PySide6.QtWidgets import QMainWindow
 from cellseg_app.core.sources import as_source
 from cellseg_app.state.session import Session
 from cellseg_app.state.settings import UserSettings
-from cellseg_app.ui.actions import make_actions
+from cellseg_app.ui.actions import CELL_ACTIONS, make_actions
 from cellseg_app.ui.availability import possible
 from cellseg_app.ui.cells import Cells
+from cellseg_app.ui.controllers.corrections import CorrectionsController
 from cellseg_app.ui.controllers.exports import ExportController
 from cellseg_app.ui.controllers.form_controller import FormController
 from cellseg_app.ui.controllers.help import HelpController
@@ -97,7 +98,9 @@ class MainWindow(QMainWindow):
         self.form = SettingsForm()
         self.run_bar = RunBar(actions)
         self.progress = ProgressPanel()
-        self.table = TablePanel(cells, tuple(actions[key] for key in _TABLE_EXPORTS))
+        of_cells = tuple(actions[key] for key in CELL_ACTIONS)
+        self.viewer.addActions(of_cells)
+        self.table = TablePanel(cells, tuple(actions[key] for key in _TABLE_EXPORTS), of_cells)
         self.plots = PlotPanel(cells, appearance)
         self.log = LogPanel()
         parts = (self.desk.messages, self.strip, self.viewer)
@@ -128,6 +131,9 @@ class MainWindow(QMainWindow):
         self.tuning = TuningController(desk, self.scene, self.run_bar)
         self.runs = RunController(desk, self.scene, self.progress)
         self.results = ResultsController(desk, self.scene, table=self.table, plots=self.plots)
+        self.corrections = CorrectionsController(
+            desk, self.scene, self.results, tuning=self.tuning, bar=self.run_bar, parent=self
+        )
         self.exports = ExportController(desk, self.scene, self.tuning, parent=self)
         self.unfinished = UnfinishedController(desk, self.runs)
         self.help = HelpController(desk, parent=self)
@@ -223,7 +229,7 @@ class MainWindow(QMainWindow):
         self.form_control.set_value(("run", "data", "voxel_size_um_zyx"), None)
 
     def _on_form_edited(self, path: tuple[str, ...]) -> None:
-        if not self.volumes.read_again():
+        if not self.volumes.read_again() and self.corrections.may_tune(path):
             self.tuning.on_form_edited(path)
 
     def _on_class_asked(self, index: int) -> None:
@@ -237,7 +243,7 @@ class MainWindow(QMainWindow):
     def _on_volume_done(self, path: Path, record: Path) -> None:
         session = self.desk.session
         if session.form.display.show_results and session.current == path:
-            self.results.show_record(record)
+            self.corrections.when_saved(lambda: self.results.show_record(record))
 
     def _on_batch_done(self) -> None:
         self.run_bar.say_estimate("")
@@ -296,6 +302,10 @@ class MainWindow(QMainWindow):
             if not self._is_closing and self.help.may_cancel():
                 self._is_closing = True
                 self.runs.cancel(keep_note=True)
+            return
+        self._is_closing = False
+        if not self.desk.may_leave():
+            event.ignore()
             return
         layout = saved_layout(self)
         self.hide()

@@ -84,7 +84,11 @@ def warming_up() -> Work:
     def work(_context: JobContext) -> EngineReady:
         from cellseg_app.inference.devices import available_devices
         from cellseg_app.inference.nets import segresnet  # noqa: F401 - brings hundreds of modules
-        from cellseg_app.pipeline import batch, resegment  # noqa: F401 - loads them for later
+        from cellseg_app.pipeline import (  # noqa: F401 - loads them for later
+            batch,
+            corrections,
+            resegment,
+        )
 
         remove_dead_scratch()
         return EngineReady(tuple(available_devices()))

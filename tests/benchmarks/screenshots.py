@@ -103,8 +103,8 @@ def photograph(
     camera.until(lambda: not window.runs.is_running, "the run")
     camera.until(lambda: window.scene.result is not None, "the result")
     camera.shoot("result", 2.5)
-    _tune(camera)
     _look_at_cells(camera, work)
+    _tune(camera)
     _show_panes(camera)
     _show_batch(camera, work)
     _show_troubles(camera, work)
@@ -140,6 +140,7 @@ def _look_at_cells(camera: Photographer, work: Path) -> None:
     QTest.mouseClick(pane, Qt.MouseButton.LeftButton, pos=pane.rect().center())
     camera.until(lambda: bool(window.desk.cells.chosen), "the cell clicked on")
     camera.shoot("cell-clicked")
+    _correct(camera)
     exported = work / "cells.csv"
     QFileDialog.getSaveFileName = lambda *_: (str(exported), "CSV (*.csv)")  # type: ignore[method-assign]
     camera.press("export_csv")
@@ -162,6 +163,29 @@ def _look_at_cells(camera: Photographer, work: Path) -> None:
     window.desk.cells.set_filters(())
     window.docks["log"].raise_()
     camera.shoot("log")
+
+
+def _correct(camera: Photographer) -> None:
+    """Split a cell, choose several, and look at the menu."""
+    window = camera.window
+    cells = window.desk.cells
+    window.docks["table"].raise_()
+    camera.press("split_cell")
+    camera.until(lambda: len(cells.chosen) == 2, "the parts")
+    camera.shoot("cell-split", 2)
+    cells.toggle(int(cells.table["label"].iloc[0]))
+    menus = {action.text(): action.menu() for action in window.menuBar().actions()}
+    menu = menus["&Cells"]
+    menu.popup(window.menuBar().mapToGlobal(window.menuBar().rect().bottomLeft()))  # type: ignore[attr-defined]
+    camera.shoot("cells-menu")
+    menu.close()  # type: ignore[attr-defined]
+    camera.press("merge_cells")
+    camera.until(lambda: len(cells.chosen) == 1, "the merged cell")
+    camera.shoot("cells-merged", 2)
+    camera.press("save_corrections")
+    camera.until(lambda: window.scene.corrected is None, "the corrected result")
+    camera.shoot("corrections-saved", 2)
+    window.desk.messages.clear()
 
 
 def _show_panes(camera: Photographer) -> None:

@@ -145,8 +145,10 @@ class ExportController(QObject):
             return self._tuned.live.labels, self._spacing()
         if self._scene.preview is not None:
             return self._scene.preview.cells.labels, self._spacing()
-        result = self._scene.result
-        return (None, None) if result is None else (result.labels, result.spacing_um_zyx)
+        result, corrected = self._scene.result, self._scene.corrected
+        if result is None:
+            return None, None
+        return result.labels if corrected is None else corrected.labels, result.spacing_um_zyx
 
     def _spacing(self) -> Any:  # noqa: ANN401 - SpacingZYX or None
         return None if self._scene.tunable is None else self._scene.tunable.spacing_um_zyx

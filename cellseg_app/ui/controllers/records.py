@@ -45,7 +45,7 @@ class RecordsController(QObject):
     def open(self, path: Path) -> None:
         """Show an earlier run."""
         record = self._read(path)
-        if record is None:
+        if record is None or not self._desk.may_leave():
             return
         session, source = self._desk.session, Path(record.input.path)
         session.add([source])

@@ -15,6 +15,7 @@ from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.kinds import ImageCells
 from cellseg_app.ui.plots.plot_panel import PlotPanel
 from cellseg_app.viewers.grid_view import GridTile
+from cellseg_app.workers.corrections import CorrectedCells
 from cellseg_app.workers.lane import JobHandle
 from cellseg_app.workers.live import LiveCells
 from cellseg_app.workers.preview import Preview
@@ -50,6 +51,16 @@ class ResultsController(QObject):
         self._loading = handle
         handle.ended.connect(self._on_loading_ended)
         self._desk.watch(handle, self._on_loaded)
+
+    def show_result(self, result: LoadedResult) -> None:
+        """Show a result of the current volume."""
+        self._scene.show_result(result)
+        self._show_table(result.table)
+
+    def show_corrected(self, cells: CorrectedCells) -> None:
+        """Show the cells after corrections by hand; those of the last one are chosen."""
+        self._scene.show_corrected(cells)
+        self._show_table(cells.table, is_same_image=True, chosen=cells.named)
 
     def show_preview(self, preview: Preview) -> None:
         """Show the cells of a crop."""
@@ -94,12 +105,22 @@ class ResultsController(QObject):
         item = self._desk.session.current_item
         if item is None or item.record != result.record_path:
             return
-        self._scene.show_result(result)
-        self._show_table(result.table)
+        self.show_result(result)
 
-    def _show_table(self, table: pd.DataFrame | None, *, is_same_image: bool = False) -> None:
+    def _show_table(
+        self,
+        table: pd.DataFrame | None,
+        *,
+        is_same_image: bool = False,
+        chosen: tuple[int, ...] = (),
+    ) -> None:
         cells = self._desk.cells
-        self._desk.turns.later("table", lambda: cells.set_table(table, is_same_image=is_same_image))
+
+        def show() -> None:
+            cells.set_table(table, is_same_image=is_same_image)
+            cells.choose_all(chosen)
+
+        self._desk.turns.later("table", show)
 
     def _on_compared(self, results: object) -> None:
         assert isinstance(results, list)

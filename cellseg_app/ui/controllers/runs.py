@@ -14,12 +14,14 @@ from cellseg_app.core.progress import Progress
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.sources import folder_beside
+from cellseg_app.io.naming import is_corrected_name
 from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import QueueItem
 from cellseg_app.state.unfinished import forget_batch, unfinished_path
 from cellseg_app.ui.controllers.run_texts import outcome, settings_sentence, volumes_text
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.desk import Desk
+from cellseg_app.ui.dialogs.questions import may_lose_corrections
 from cellseg_app.ui.panels.message_bar import Offer
 from cellseg_app.ui.panels.progress_panel import ProgressPanel
 from cellseg_app.workers.jobs import Work
@@ -90,7 +92,7 @@ class RunController(QObject):
     def preview(self) -> None:
         """Run the visible crop of the current volume."""
         item, region = self._desk.session.current_item, self._scene.visible_crop()
-        if item is None or region is None or self.is_running:
+        if item is None or region is None or self.is_running or not self._desk.may_leave():
             return
         self._scene.viewer.set_preview_box(region)
         settings = self._desk.session.run_settings(item.path)
@@ -117,7 +119,7 @@ class RunController(QObject):
         session = self._desk.session
         if sources is None:
             sources = [item.path for item in session.items if item.runnable]
-        if sources and not self.is_running:
+        if sources and not self.is_running and self._desk.may_leave():
             self.run(sources, self.output_folder(sources), session.form.run)
 
     def retry_failed(self) -> None:
@@ -137,7 +139,7 @@ class RunController(QObject):
     def _apply(self, items: Sequence[QueueItem]) -> None:
         # Cells are told apart anew from the stored maps.
         records = [item.record for item in items if item.record is not None]
-        if not records or self.is_running:
+        if not records or self.is_running or not self._may_apply(records):
             return
         handle = self._begin(
             f"Applying to {volumes_text(len(records))}",
@@ -147,6 +149,11 @@ class RunController(QObject):
         )
         handle.happened.connect(self._on_resegmented)
         handle.finished.connect(self._on_applied)
+
+    def _may_apply(self, records: Sequence[Path]) -> bool:
+        """Ask before cells that were corrected by hand are told apart anew."""
+        n = sum(is_corrected_name(record) for record in records)
+        return self._desk.may_leave() and (n == 0 or may_lose_corrections(n, self._panel.window()))
 
     def cancel(self, *, keep_note: bool = False) -> None:
         """Stop at the next window; `keep_note` offers to go on at the next start."""

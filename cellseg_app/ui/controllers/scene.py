@@ -13,6 +13,7 @@ from cellseg_app.core.box import on_other_lattice
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
 from cellseg_app.state.display import Layer
 from cellseg_app.viewers.viewer import Viewer
+from cellseg_app.workers.corrections import CorrectedCells
 from cellseg_app.workers.files import CoarserLevel, VolumeReading
 from cellseg_app.workers.live import LiveCells, PatchedLabels, TunableMap
 from cellseg_app.workers.preview import Preview
@@ -40,6 +41,7 @@ class SceneController(QObject):
         self.result: LoadedResult | None = None
         self.preview: Preview | None = None
         self._layers: dict[str, Layer] = {}
+        self.corrected: CorrectedCells | None = None
         # Cells of everything, under the crop that is ahead of them.
         self._all_labels: LazyArray | None = None
         self._region: Callable[[ShapeZYX], Region | None] | None = None
@@ -55,7 +57,7 @@ class SceneController(QObject):
     def clear(self, reason: str = "") -> None:
         """Show nothing, and say why if it is not because nothing is open."""
         self.viewer.ortho.set_empty_message(reason)
-        self.reading = self.result = self.preview = self._all_labels = None
+        self.reading = self.result = self.preview = self._all_labels = self.corrected = None
         self._layers = {}
         self._show()
         self.map_changed.emit()
@@ -63,6 +65,7 @@ class SceneController(QObject):
     def show_volume(self, reading: VolumeReading) -> None:
         """Show a volume; result and preview of another one go."""
         self.reading, self.result, self.preview, self._all_labels = reading, None, None, None
+        self.corrected = None
         self.viewer.highlight(())
         self.viewer.ortho.set_empty_message(reading.info.problem)
         self._layers = {}
@@ -75,7 +78,7 @@ class SceneController(QObject):
 
     def show_result(self, result: LoadedResult) -> None:
         """Show a run's result over its volume; a preview goes."""
-        self.result, self.preview = result, None
+        self.result, self.preview, self.corrected = result, None, None
         self._frame_region()
         self._drop("preview", "labels", "probability")
         if result.probability is not None:
@@ -91,7 +94,7 @@ class SceneController(QObject):
 
     def show_preview(self, preview: Preview) -> None:
         """Show the cells of a crop; the result of an earlier run goes out of sight."""
-        self.preview = preview
+        self.preview, self.corrected = preview, None
         self._drop("labels", "probability")
         self.viewer.set_preview_box(preview.region)
         origin = preview.map.origin_zyx
@@ -116,6 +119,7 @@ class SceneController(QObject):
 
     def show_live(self, cells: LiveCells) -> None:
         """Show cells told apart with other settings, of a crop or of everything."""
+        self.corrected = None
         if self.preview is not None:
             self._show_preview_cells(cells)
             return
@@ -126,6 +130,13 @@ class SceneController(QObject):
         elif self._all_labels is not None:
             patched = PatchedLabels(self._all_labels, cells.labels, cells.region)
             self._put("labels", "Cells", "labels", patched)
+        self._show()
+
+    def show_corrected(self, cells: CorrectedCells) -> None:
+        """Show the cells of the result after corrections by hand."""
+        self.corrected, self._all_labels = cells, cells.labels
+        self._put("labels", "Cells", "labels", cells.labels)
+        self._add_levels("labels", cells.coarser)
         self._show()
 
     def visible_crop(self) -> Region | None:

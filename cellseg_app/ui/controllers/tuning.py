@@ -31,12 +31,15 @@ class TuningController(QObject):
         The user wants the cells of this class.
     measured
         A new table of all cells, of the whole map.
+    started
+        Cells are being told apart anew.
     changed
         The cells shown are not those of a file any more.
     """
 
     class_asked = Signal(int)
     measured = Signal(object)
+    started = Signal()
     changed = Signal()
 
     def __init__(self, desk: Desk, scene: SceneController, bar: RunBar) -> None:
@@ -60,10 +63,14 @@ class TuningController(QObject):
         """Whether the cells shown are not those of a file."""
         return self._is_changed
 
+    def acts_on(self, path: FieldPath) -> bool:
+        """Whether a field of the form matters for the map that is shown."""
+        is_relevant = len(path) == 0 or (path[0] == "run" and path[1] in _SECTIONS)
+        return is_relevant and self._scene.tunable is not None
+
     def on_form_edited(self, path: FieldPath) -> None:
         """Re-segment if the field matters after the network."""
-        is_relevant = len(path) == 0 or (path[0] == "run" and path[1] in _SECTIONS)
-        if is_relevant and self._scene.tunable is not None:
+        if self.acts_on(path):
             self._timer.start()
 
     def _start(self) -> None:
@@ -71,6 +78,7 @@ class TuningController(QObject):
         if source is None or region is None:
             return
         self._is_changed = True
+        self.started.emit()
         settings = self._desk.session.form.run
         is_all = region_shape(region) == source.shape_zyx
         handle = self._desk.lanes.tuning.submit_latest(
@@ -132,6 +140,11 @@ class TuningController(QObject):
         self._timer.stop()
         self._desk.lanes.tuning.cancel_all()
         self._is_changed, self.live = False, None
+        self.show_count()
+        self._offer_class()
+
+    def show_count(self) -> None:
+        """Show how many cells the preview has, or the result's files."""
         scene = self._scene
         if scene.preview is not None:
             cells = scene.preview.cells
@@ -156,7 +169,6 @@ class TuningController(QObject):
         else:
             self.labelled_class = None
             self._bar.show_count("", "", can_apply=False)
-        self._offer_class()
 
     def _on_class_changed(self, _index: int) -> None:
         self._offer_class()

@@ -61,6 +61,8 @@ class VolumesController(QObject):
 
         `voxel_size_um_zyx` is that of these volumes, if it is known better than by the files.
         """
+        if not self._desk.may_leave():
+            return
         for path in paths:
             self._desk.user = self._desk.user.with_recent(path)
         self._desk.remember()
@@ -104,7 +106,9 @@ class VolumesController(QObject):
         """Take volumes off the list, unless they are being run."""
         session = self._desk.session
         busy = {item.path for item in session.items if item.state in ("running", "waiting")}
-        session.remove(path for path in paths if path not in busy)
+        going = [path for path in paths if path not in busy]
+        if session.current not in going or self._desk.may_leave():
+            session.remove(going)
 
     def spread_spacing(self, spacing: SpacingZYX) -> None:
         """Give every volume of the list the same voxel size."""
@@ -120,14 +124,22 @@ class VolumesController(QObject):
 
     def look_at(self, path: Path) -> None:
         """Show a volume in the viewer."""
-        self._desk.session.current = path
+        session = self._desk.session
+        if path == session.current or self._desk.may_leave():
+            session.current = path
+        else:
+            self._queue.show_items(session.items, session.current)
 
     def read_again(self, *, always: bool = False) -> bool:
-        """Read the current volume anew if the data settings have changed; says whether."""
+        """Read the current volume anew if the data settings have changed; says whether they have.
+
+        `always` reads it whatever was changed, and without asking.
+        """
         session = self._desk.session
         if session.run_settings(session.current).data == self._read_with and not always:
             return False
-        self._on_state_current(session.current)
+        if always or self._desk.may_leave():
+            self._on_state_current(session.current)
         return True
 
     def _on_spacing_edited(self, spacing: SpacingZYX | None) -> None:

@@ -73,7 +73,7 @@ class ShortcutsDialog(QDialog):
         for action in actions.values():
             if not action.shortcut().isEmpty():
                 keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-                form.addRow(keys, QLabel(action.statusTip()))
+                form.addRow(keys, QLabel(action.whatsThis()))
         for keys, what in _VIEWER_KEYS:
             form.addRow(keys, QLabel(what))
         area = QScrollArea()

@@ -19,7 +19,7 @@ class Offer:
     """A button of a message."""
 
     title: str
-    do: Callable[[], None]
+    do: Callable[[], object]
 
 
 class Message(QFrame):

@@ -40,7 +40,9 @@ class TablePanel(Panel):
 
     color_by_asked = Signal(str)
 
-    def __init__(self, cells: Cells, exports: tuple[QAction, ...]) -> None:
+    def __init__(
+        self, cells: Cells, exports: tuple[QAction, ...], of_cells: tuple[QAction, ...] = ()
+    ) -> None:
         content = QWidget()
         super().__init__(
             EmptyState(
@@ -54,6 +56,8 @@ class TablePanel(Panel):
         self.model = CellTableModel(cells)
         self.view = QTableView()
         self._set_up_view()
+        self.view.addActions(of_cells)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self._chips = QHBoxLayout()
         self._chips.setSpacing(4)
         column = QVBoxLayout(content)
