@@ -71,7 +71,7 @@ class TablePanel(Panel):
         cells.chosen_changed.connect(self._on_chosen_changed)
         # Rows move when they are sorted or filtered; the chosen cells stay the same.
         for moved in (self.model.layoutChanged, self.model.modelReset):
-            moved.connect(lambda *_: self._on_chosen_changed(cells.chosen))
+            moved.connect(self._on_rows_moved)
         self._on_table_changed()
 
     def _set_up_view(self) -> None:
@@ -200,6 +200,9 @@ class TablePanel(Panel):
         parts = [selection.at(place) for place in range(selection.count())]
         found = [self.model.labels_of(slice(part.top(), part.bottom() + 1)) for part in parts]
         return np.concatenate([np.zeros(0, np.int64), *found])
+
+    def _on_rows_moved(self) -> None:
+        self._on_chosen_changed(self._cells.chosen)
 
     def _select_none(self) -> None:
         self._is_selecting = True
