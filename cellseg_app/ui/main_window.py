@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QMainWindow
 from cellseg_app.core.sources import as_source
 from cellseg_app.state.session import Session
 from cellseg_app.state.settings import UserSettings
-from cellseg_app.ui.actions import CELL_ACTIONS, make_actions
+from cellseg_app.ui.actions import CELL_ACTIONS
 from cellseg_app.ui.availability import possible
 from cellseg_app.ui.cells import Cells
 from cellseg_app.ui.controllers.corrections import CorrectionsController
@@ -43,6 +43,7 @@ from cellseg_app.ui.panels.queue_panel import QueuePanel
 from cellseg_app.ui.panels.run_bar import RunBar
 from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.plot_panel import PlotPanel
+from cellseg_app.ui.qt_actions import make_actions
 from cellseg_app.ui.task_bar import TaskBar
 from cellseg_app.ui.theme import Appearance
 from cellseg_app.viewers.layer_panel import LayerPanel

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QInputDialog, QWidget
 from cellseg_app.core.edits import MOST_PARTS, Edit, edits_sentence
 from cellseg_app.core.progress import Progress
 from cellseg_app.core.results import RunResult
-from cellseg_app.ui.actions import set_possible
 from cellseg_app.ui.availability import CorrectionState, why_not_corrected
 from cellseg_app.ui.controllers.results import ResultsController
 from cellseg_app.ui.controllers.scene import SceneController
@@ -22,6 +21,7 @@ from cellseg_app.ui.dialogs.waiting import wait_for
 from cellseg_app.ui.forms.field_specs import FieldPath
 from cellseg_app.ui.panels.message_bar import Offer
 from cellseg_app.ui.panels.run_bar import RunBar
+from cellseg_app.ui.qt_actions import set_possible
 from cellseg_app.workers.corrections import CorrectedCells, Corrector
 from cellseg_app.workers.jobs import Work
 from cellseg_app.workers.lane import JobHandle

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from cellseg_app.paths import user_log_path
 from cellseg_app.state.settings import Theme
-from cellseg_app.ui.actions import color_icons
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.dialogs.about import AboutDialog, ShortcutsDialog
 from cellseg_app.ui.dialogs.reports import BugDialog
+from cellseg_app.ui.qt_actions import color_icons
 from cellseg_app.workers.jobs import Crash
 from cellseg_app.workers.releases import checking_for_updates
 
