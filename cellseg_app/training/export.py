@@ -23,7 +23,7 @@ from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.evaluation import as_batch
 from cellseg_app.training.network_input import OWN_INPUT, NetworkInput
 from cellseg_app.training.samples import Sample, list_samples, read_sample
-from cellseg_app.training.settings import OWN_NORMALIZATION, TrainingSettings
+from cellseg_app.training.settings import OWN_NORMALIZATION, WNET_NORMALIZATION, TrainingSettings
 
 # Below one half, because people outline a little more than half of what a cell stands out.
 PEAKED_THRESHOLD = 0.45
@@ -77,7 +77,7 @@ def write_weights(
         options=_plain(network_options(settings.architecture, options).model_dump(mode="json")),
         weights_file=path.name,
         weights_sha256=sha256_of(path),
-        normalization=OWN_NORMALIZATION,
+        normalization=WNET_NORMALIZATION if unsupervised else OWN_NORMALIZATION,
         output=_output(settings.architecture),
         classes=traits.classes,
         object_diameter_voxels=object_diameter_voxels,

@@ -16,6 +16,9 @@ TargetKind = Literal["centre_peaked", "foreground"]
 CHANNELS_LAST = frozenset({"TRAILMAP_MS", "VNet", "SwinUNetR"})
 # What our own networks see: one scale a volume.
 OWN_NORMALIZATION = Normalization(low_quantile=0.01, high_quantile=0.998)
+# WNet parts bright from dark, whatever is bright. It finds more with the background taken away
+# first, although it did not learn so; the supervised networks do not.
+WNET_NORMALIZATION = OWN_NORMALIZATION.model_copy(update={"background_diameters": 2.25})
 
 
 class SampleFolder(BaseModel):

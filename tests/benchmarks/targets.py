@@ -31,7 +31,7 @@ _HELD_OUT: Final = 20
 _LEARNED: Final = 200
 _SMALLEST: Final = 30
 _OPTIONS: Final = {"init_filters": 8, "vae": False, "dropout": 0.0}
-_THRESHOLDS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_THRESHOLDS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _TARGETS: Final[tuple[TargetKind, ...]] = ("centre_peaked", "foreground")
 
 

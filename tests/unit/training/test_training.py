@@ -10,6 +10,7 @@ import torch
 
 from cellseg_app.core.errors import Cancelled, SettingsError
 from cellseg_app.core.progress import CancelToken, Progress
+from cellseg_app.inference.cards import read_card
 from cellseg_app.inference.nets import build_network
 from cellseg_app.inference.weights import load_network
 from cellseg_app.training.emptiness import draw_empty
@@ -28,6 +29,7 @@ from cellseg_app.training.settings import SampleFolder, TrainingSettings
 from cellseg_app.training.simulator import SimulationSettings, simulate_to_folder
 from cellseg_app.training.targets import centre_peaked
 from cellseg_app.training.trainer import train_supervised, train_wnet
+from tests.labelled_balls import write_start
 
 
 def _two_phase_volume(seed: int) -> Sample:
@@ -138,6 +140,15 @@ def test_wnet_learns_the_bright_class_first_without_labels(samples: Path, tmp_pa
     )
     result = train_wnet(settings, tmp_path / "run")
     assert result.log[-1].score > result.log[0].score
+
+
+def test_weights_of_a_wnet_look_at_volumes_without_their_background(tmp_path: Path) -> None:
+    wnet, supervised = (
+        read_card(write_start(tmp_path / name, name).with_suffix(".json")).normalization
+        for name in ("WNet", "SegResNet")
+    )
+    assert wnet.background_diameters is not None
+    assert supervised.background_diameters is None
 
 
 def test_wnet_learns_that_noise_holds_nothing(samples: Path, tmp_path: Path) -> None:
