@@ -17,8 +17,8 @@ from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.sources import as_source, shown
 from cellseg_app.io.methods_text import methods_paragraph
 from cellseg_app.io.open import describe, open_volume
+from cellseg_app.io.points_csv import read_points_csv
 from cellseg_app.io.run_record import read_record
-from cellseg_app.io.table import read_points_csv
 
 _DEFAULT_TOLERANCE_VOXELS: Final = 5.0
 

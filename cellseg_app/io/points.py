@@ -20,6 +20,8 @@ from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 
 _CENTROIDS: Final = [f"centroid_{axis}_voxel" for axis in "zyx"]
+# What positions are taken from.
+POINT_COLUMNS: Final = ("label", *_CENTROIDS)
 # What cellfinder's own files say for cells; 1 stands for what is none.
 _CELLFINDER_CELL: Final = 2
 _ROWS_AT_ONCE: Final = 50_000
@@ -78,7 +80,7 @@ def points_from_table(
     InputError
         The table has no positions.
     """
-    if not {"label", *_CENTROIDS} <= set(cells.columns):
+    if not set(POINT_COLUMNS) <= set(cells.columns):
         raise InputError(
             "The table has no positions of cells.", "Give a table that a run wrote.", path=path
         )

@@ -68,6 +68,13 @@ def cut_short(path: Path, reason: str) -> InputError:
     return InputError(f"It is cut short: {reason}.", "Copy or export it again.", path=path)
 
 
+def no_table(path: Path | str, error: Exception) -> InputError:
+    """The refusal of a file that is no table."""
+    reason = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
+    reason = " ".join(reason.split())[:160]
+    return InputError(f"It cannot be read as a table: {reason}.", "Check the file.", path=path)
+
+
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split()).rstrip(".")
     return text[:200] or type(error).__name__

@@ -11,37 +11,38 @@ apostrophe, so that `read_table` can take it off again.
 
 from __future__ import annotations
 
+import codecs
 import csv
-import importlib.util
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from cellseg_app.atomic import atomic_path
-from cellseg_app.core.errors import InputError
-from cellseg_app.core.extras import how_to_install
-from cellseg_app.core.results import RunFailure
-
-if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
+from cellseg_app.core.cell_columns import CellColumns, FrameColumns, Rows, frame_of
+from cellseg_app.io.parquet_table import (
+    PARQUET,
+    ParquetColumns,
+    has_pyarrow,
+    parquet_header,
+    read_parquet,
+    write_parquet,
+)
+from cellseg_app.io.refusals import no_table
 
 # What one sheet of Excel holds below its heading.
 MOST_SHEET_ROWS = 1_048_575
+BOM: Final = codecs.BOM_UTF8
 _ROWS_AT_ONCE = 50_000
-PARQUET = ".parquet"
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 _TEXT_COLUMNS = ("file", "name", "problem", "remedy", "kind", "model", "network", "method")
 # pandas 3 reads numbers exactly by itself and warns of the option that older ones need for it.
 _EXACT_NUMBERS: dict[str, Any] = (
     {"float_precision": "round_trip"} if int(pd.__version__.partition(".")[0]) < 3 else {}
 )
-_POINT_NAMES = (("z", "y", "x"), ("axis-0", "axis-1", "axis-2"))
 
 
 def write_table(path: Path | str, table: pd.DataFrame) -> Path:
@@ -55,16 +56,8 @@ def write_table(path: Path | str, table: pd.DataFrame) -> Path:
         If the place cannot be written, for example while Excel holds the file.
     """
     if Path(path).suffix == PARQUET:
-        return _write_parquet(Path(path), table)
-    encoding = "utf-8" if _is_plain(table) else "utf-8-sig"
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding=encoding, newline="") as out,
-    ):
-        for first in range(0, max(1, len(table)), _ROWS_AT_ONCE):
-            part = table.iloc[first : first + _ROWS_AT_ONCE]
-            out.write(_csv_text(part, header=first == 0))
-    return Path(path)
+        return write_parquet(Path(path), table)
+    return _write_csv(Path(path), FrameColumns(table), np.arange(len(table)))
 
 
 def write_cells(path: Path, cells: pd.DataFrame) -> Path:
@@ -77,17 +70,22 @@ def write_cells(path: Path, cells: pd.DataFrame) -> Path:
     Path
         What was written: `path`, or the same with `.parquet`.
     """
-    if len(cells) > MOST_SHEET_ROWS and _has_pyarrow():
+    if len(cells) > MOST_SHEET_ROWS and has_pyarrow():
         path = path.with_suffix(PARQUET)
     return write_table(path, cells)
 
 
 def write_table_parts(
-    path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_] | None = None, *, most_rows: int
+    path: Path,
+    table: CellColumns,
+    kept: npt.NDArray[np.bool_] | None = None,
+    *,
+    most_rows: int,
 ) -> list[Path]:
-    """Write a table as one file, or as several of at most so many rows: `name_part1.csv` …
+    """Write a table as one CSV, or as several of at most so many rows: `name_part1.csv` …
 
-    Where `kept` tells for each row whether it is written, only the rows of one part are copied.
+    Where `kept` tells for each row whether it is written, only those rows are read; never more
+    than 50,000 at once.
 
     Returns
     -------
@@ -96,14 +94,26 @@ def write_table_parts(
     """
     rows = np.arange(len(table)) if kept is None else np.flatnonzero(kept)
     if len(rows) <= most_rows:
-        return [write_table(path, table if len(rows) == len(table) else table.iloc[rows])]
+        return [_write_csv(path, table, rows)]
     return [
-        write_table(
+        _write_csv(
             path.with_name(f"{path.stem}_part{number}{path.suffix}"),
-            table.iloc[rows[first : first + most_rows]],
+            table,
+            rows[first : first + most_rows],
         )
         for number, first in enumerate(range(0, len(rows), most_rows), start=1)
     ]
+
+
+def open_table(path: Path) -> CellColumns:
+    """A table of cells: CSV is read, of Parquet only the label ids until more is asked for.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no table.
+    """
+    return ParquetColumns(path) if path.suffix == PARQUET else FrameColumns(read_table(path))
 
 
 def read_table(path: Path | str) -> pd.DataFrame:
@@ -115,7 +125,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
         If it is missing or no table.
     """
     if Path(path).suffix == PARQUET:
-        return _read_parquet(Path(path))
+        return read_parquet(Path(path))
     try:
         table: pd.DataFrame = pd.read_csv(
             path,
@@ -126,176 +136,45 @@ def read_table(path: Path | str) -> pd.DataFrame:
             dtype=dict.fromkeys(_TEXT_COLUMNS, str),
         )
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise _no_table(path, error) from error
+        raise no_table(path, error) from error
     table.columns = [str(_bare(name)) for name in table.columns]
     for name in table.columns[[not _is_number(table[c]) for c in table.columns]]:
         table[name] = table[name].map(_bare)
     return table
 
 
-def _write_parquet(path: Path, table: pd.DataFrame) -> Path:
-    import pyarrow
-    from pyarrow import parquet
+def read_table_header(path: Path | str) -> tuple[str, ...]:
+    """The column names of a table."""
+    if Path(path).suffix == PARQUET:
+        return parquet_header(Path(path))
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+    except (OSError, ValueError, csv.Error) as error:
+        raise no_table(path, error) from error
+    return tuple(str(_bare(name)) for name in names)
 
-    schema = pyarrow.Schema.from_pandas(table, preserve_index=False)
-    with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for first in range(0, max(1, len(table)), _ROWS_AT_ONCE):
-            rows = table.iloc[first : first + _ROWS_AT_ONCE]
-            writer.write_table(pyarrow.Table.from_pandas(rows, schema, preserve_index=False))
+
+def _write_csv(path: Path, table: CellColumns, rows: npt.NDArray[np.intp]) -> Path:
+    encoding = "utf-8" if _is_plain(table, rows) else "utf-8-sig"
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding=encoding, newline="") as out,
+    ):
+        for n, part in enumerate(_parts(rows)):
+            out.write(csv_text(frame_of(table, part), header=n == 0))
     return path
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    with _parquet_file(path) as file:
-        # One by one, so that the table is never there twice.
-        columns = {name: file.read([name]).to_pandas()[name] for name in file.schema_arrow.names}
-    return pd.DataFrame(columns, copy=False)
+def _parts(rows: npt.NDArray[np.intp]) -> Iterable[Rows]:
+    """At least one part, for the heading."""
+    for first in range(0, max(1, len(rows)), _ROWS_AT_ONCE):
+        yield rows[first : first + _ROWS_AT_ONCE]
 
 
-@contextmanager
-def _parquet_file(path: Path) -> Iterator[ParquetFile]:
-    if not _has_pyarrow():
-        raise InputError(
-            "It is a Parquet table, which needs the package pyarrow; it is not installed here.",
-            how_to_install("parquet"),
-            path=path,
-        )
-    from pyarrow.parquet import ParquetFile
+def csv_text(table: pd.DataFrame, *, header: bool = True) -> str:
+    """Rows as CSV, with everything guarded that a spreadsheet could take for a formula."""
 
-    try:
-        with ParquetFile(path) as file:
-            yield file
-    except (OSError, ValueError) as error:
-        raise _no_table(path, error) from error
-
-
-def _pieces(path: Path) -> Iterator[pd.DataFrame]:
-    """The rows of a table in their order; of Parquet a group at a time, in bounded memory."""
-    if path.suffix != PARQUET:
-        yield read_table(path)
-        return
-    with _parquet_file(path) as file:
-        for group in range(file.num_row_groups):
-            yield file.read_row_group(group).to_pandas()
-
-
-def _has_pyarrow() -> bool:
-    return importlib.util.find_spec("pyarrow") is not None
-
-
-def write_objects_all(path: Path | str, tables: Iterable[tuple[str, Path]]) -> Path:
-    """Write the cells of a whole batch into one table.
-
-    Parameters
-    ----------
-    path
-        The table, ``objects_all.csv``.
-    tables
-        Name of each input for the column ``file``, and its table of cells. They are read one by
-        one, Parquet in pieces; columns that only some of them have stay empty for the others.
-    """
-    tables = list(tables)
-    columns = dict.fromkeys(
-        column for _, source in tables for column in _header(source) if column != "file"
-    )
-    ordered = ["file", *columns]
-    ascii_only = all(_is_ascii(name, source) for name, source in tables)
-    with atomic_path(path) as temporary:
-        encoding = "utf-8" if ascii_only else "utf-8-sig"
-        with temporary.open("w", encoding=encoding, newline="") as out:
-            out.write(_csv_text(pd.DataFrame(columns=ordered)))
-            for name, source in tables:
-                for cells in _pieces(source):
-                    cells["file"] = name
-                    out.write(_csv_text(cells.reindex(columns=ordered), header=False))
-    return Path(path)
-
-
-def write_summary(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write ``summary.csv``: one row per volume; rows may differ in what they have."""
-    return write_table(path, pd.DataFrame(list(rows)))
-
-
-def write_errors(path: Path | str, failures: Sequence[RunFailure]) -> Path:
-    """Write ``errors.csv``: one row per volume that could not be done, and what to do about it."""
-    rows = [
-        {
-            "file": str(failure.source),
-            "problem": failure.problem,
-            "remedy": failure.remedy,
-            "kind": "bug" if failure.bug else "input",
-        }
-        for failure in failures
-    ]
-    return write_table(path, pd.DataFrame(rows, columns=["file", "problem", "remedy", "kind"]))
-
-
-def read_points_csv(path: Path | str) -> npt.NDArray[np.float64]:
-    """Read points, one per row.
-
-    Columns ``z``, ``y``, ``x`` in any order among others, or napari's ``axis-0`` to ``axis-2``, or
-    no header and three columns in the order z, y, x.
-
-    Returns
-    -------
-    array
-        Shape (n, 3): z, y, x as the file has them, usually in voxels.
-
-    Raises
-    ------
-    InputError
-        If it is missing, has no such columns, or a value is no number; the line is named.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        rows = [row for row in csv.reader(io.StringIO(text)) if any(c.strip() for c in row)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise _no_table(path, error) from error
-    if not rows:
-        raise _no_table(path, ValueError("it is empty"))
-    columns = _point_columns(rows[0])
-    first = 0 if columns is None else 1
-    if columns is None and (len(rows[0]) != 3 or not all(_is_numeric(c) for c in rows[0])):
-        raise InputError(
-            "It has no columns z, y and x.", "Name them so in the first line.", path=path
-        )
-    points = [
-        _point(row, columns or (0, 1, 2), line, path)
-        for line, row in enumerate(rows[first:], start=first + 1)
-    ]
-    return np.array(points, dtype=np.float64).reshape(-1, 3)
-
-
-def _point_columns(header: list[str]) -> tuple[int, int, int] | None:
-    names = [name.strip().lower() for name in header]
-    for wanted in _POINT_NAMES:
-        if all(names.count(name) == 1 for name in wanted):
-            z, y, x = (names.index(name) for name in wanted)
-            return z, y, x
-    return None
-
-
-def _point(
-    row: list[str], columns: tuple[int, int, int], line: int, path: Path | str
-) -> tuple[float, float, float]:
-    try:
-        z, y, x = (float(row[column]) for column in columns)
-    except (ValueError, IndexError) as error:
-        raise InputError(
-            f"Row {line} is not three numbers: {','.join(row)[:60]!r}.", "Correct it.", path=path
-        ) from error
-    return z, y, x
-
-
-def _is_numeric(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _csv_text(table: pd.DataFrame, *, header: bool = True) -> str:
     def text(quoting: Literal[0, 2]) -> str:
         return _safe(table).to_csv(index=False, header=header, lineterminator="\n", quoting=quoting)
 
@@ -329,40 +208,12 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(column.dtype))
 
 
-def _is_plain(table: pd.DataFrame) -> bool:
+def _is_plain(table: CellColumns, rows: npt.NDArray[np.intp]) -> bool:
     """Whether everything that will be written is ASCII; numbers are."""
-    texts = [table[name] for name in table.columns if not _is_number(table[name])]
-    return all(str(name).isascii() for name in table.columns) and all(
-        str(cell).isascii() for column in texts for cell in column
+    texts = [name for name in table.names if name not in table.numeric]
+    return all(name.isascii() for name in table.names) and all(
+        str(cell).isascii()
+        for name in texts
+        for part in _parts(rows)
+        for cell in table.column(name, part)
     )
-
-
-def _header(path: Path) -> list[str]:
-    return list(read_table_header(path))
-
-
-def read_table_header(path: Path | str) -> tuple[str, ...]:
-    """The column names of a table."""
-    if Path(path).suffix == PARQUET:
-        with _parquet_file(Path(path)) as file:
-            return tuple(str(name) for name in file.schema_arrow.names)
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file), [])
-    except (OSError, ValueError, csv.Error) as error:
-        raise _no_table(path, error) from error
-    return tuple(str(_bare(name)) for name in names)
-
-
-def _is_ascii(name: str, source: Path) -> bool:
-    if source.suffix == PARQUET:
-        return name.isascii()
-    # `write_table` marks what is not plain ASCII, so three bytes tell.
-    with source.open("rb") as file:
-        return name.isascii() and file.read(3) != b"\xef\xbb\xbf"
-
-
-def _no_table(path: Path | str, error: Exception) -> InputError:
-    reason = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
-    reason = " ".join(reason.split())[:160]
-    return InputError(f"It cannot be read as a table: {reason}.", "Check the file.", path=path)

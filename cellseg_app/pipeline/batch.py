@@ -19,11 +19,11 @@ from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.sources import absolute, may_be_there, shown
 from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.inference.weights import LoadedNetwork
+from cellseg_app.io.batch_tables import write_errors, write_objects_all, write_summary
 from cellseg_app.io.log_file import log_to
 from cellseg_app.io.naming import free_path
 from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.io.space import require_writable
-from cellseg_app.io.table import write_errors, write_objects_all, write_summary
 from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.run_volume import RunRequest, identity_of_run, run_volume

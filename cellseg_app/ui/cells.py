@@ -13,7 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 from PySide6.QtCore import QObject, Signal
 
+from cellseg_app.core.cell_columns import ALL_ROWS, CellColumns, FrameColumns, Rows
 from cellseg_app.core.edits import MOST_CELLS
+from cellseg_app.ui.latest import Latest
 from cellseg_app.viewers.colors import LabelValues
 
 
@@ -33,12 +35,37 @@ class RangeFilter:
             return f"{self.column} ≥ {self.low:.5g}"
         return f"{self.low:.5g} ≤ {self.column} ≤ {self.high:.5g}"
 
-    def keeps(self, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    def keeps(self, table: CellColumns) -> npt.NDArray[np.bool_]:
         """Which rows pass; values that are no numbers do not."""
-        values = table[self.column].to_numpy(dtype=np.float64)
+        values = np.asarray(table.column(self.column), np.float64)
         with np.errstate(invalid="ignore"):
             kept: npt.NDArray[np.bool_] = (values >= self.low) & (values <= self.high)
         return kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptCells:
+    """The rows of a table that passed the filters at one moment; may be read in any thread."""
+
+    table: CellColumns
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.table) if isinstance(self.rows, slice) else len(self.rows)
+
+    def every(self, step: int) -> KeptCells:
+        """A regular sample."""
+        rows = np.arange(len(self.table)) if isinstance(self.rows, slice) else self.rows
+        return KeptCells(self.table, rows[::step])
+
+    def values(self, column: str) -> npt.NDArray[np.float64]:
+        """The numbers of a column; the table itself is not copied."""
+        return np.asarray(self.table.column(column, self.rows), np.float64)
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The label ids."""
+        return self.table.labels[self.rows]
 
 
 class Cells(QObject):
@@ -54,24 +81,30 @@ class Cells(QObject):
         Label ids of the chosen cells, the newest last.
     looked_at
         Label id of a cell that was chosen alone, to be seen.
+    failed
+        The `UserError` over a file that cannot be read any more.
     """
 
     table_changed = Signal()
     filters_changed = Signal()
     chosen_changed = Signal(object)
     looked_at = Signal(int)
+    failed = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
-        self._table = pd.DataFrame({"label": np.zeros(0, np.int64)})
+        self._table: CellColumns = _no_cells()
         self._numeric: list[str] = []
+        self._wanted: tuple[RangeFilter, ...] = ()
+        self._latest = Latest()
+        self._latest.failed.connect(self._on_failed)
         self._filters: tuple[RangeFilter, ...] = ()
         self._kept = np.ones(0, dtype=bool)
         self._chosen: tuple[int, ...] = ()
         self._is_same_image = False
 
     @property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> CellColumns:
         """One row per cell, column `label` among others."""
         return self._table
 
@@ -91,24 +124,14 @@ class Cells(QObject):
         return self._kept
 
     @property
-    def kept_table(self) -> pd.DataFrame:
+    def kept_cells(self) -> KeptCells:
         """The rows that pass the filters."""
-        return self._table[self._kept]
-
-    @property
-    def kept_rows(self) -> npt.NDArray[np.intp]:
-        """The places in the table of the rows that pass the filters."""
-        return np.flatnonzero(self._kept)
-
-    def kept_values(self, column: str) -> npt.NDArray[np.float64]:
-        """The numbers of a column in the rows that pass; the table itself is not copied."""
-        values = self._table[column].to_numpy(dtype=np.float64)
-        return values[self._kept] if self._filters else values
+        return KeptCells(self._table, np.flatnonzero(self._kept) if self._filters else ALL_ROWS)
 
     @property
     def kept_labels(self) -> npt.NDArray[np.int64]:
         """The label ids that pass."""
-        return self._table["label"].to_numpy(np.int64)[self._kept]
+        return self._table.labels[self._kept]
 
     @property
     def chosen(self) -> tuple[int, ...]:
@@ -120,36 +143,44 @@ class Cells(QObject):
         """Whether the table before was of other cells of the same image."""
         return self._is_same_image
 
-    def set_table(self, table: pd.DataFrame | None, *, is_same_image: bool = False) -> None:
+    def set_table(
+        self, table: CellColumns | pd.DataFrame | None, *, is_same_image: bool = False
+    ) -> None:
         """Take another table; of the same image, filters stay on columns that it has."""
         if table is None:
             if len(self._table) == 0:
                 return
-            table = pd.DataFrame({"label": np.zeros(0, np.int64)})
-        # Anew only where it must be: that copies the table.
-        is_counted = isinstance(table.index, pd.RangeIndex) and table.index.equals(
-            pd.RangeIndex(len(table))
-        )
-        self._table = table if is_counted else table.reset_index(drop=True)
-        self._numeric = numeric_columns(self._table)
+            table = _no_cells()
+        self._table = FrameColumns(table) if isinstance(table, pd.DataFrame) else table
+        self._numeric = [name for name in self._table.numeric if name != "label"]
         known = set(self._numeric)
         kept = [f for f in self._filters if f.column in known] if is_same_image else []
-        self._filters = tuple(kept)
-        self._refilter()
+        in_memory = self._table.in_memory
+        self._latest.forget()
+        self._wanted = tuple(kept)
+        self._filters = self._wanted if in_memory else ()
+        self._kept = _kept(self._table, self._filters)
         self._is_same_image = is_same_image
         self._chosen = ()
         self.table_changed.emit()
         self.chosen_changed.emit(())
+        if self._wanted and not in_memory:
+            self.set_filters(self._wanted)
 
     def set_filters(self, filters: tuple[RangeFilter, ...]) -> None:
-        """Take other filters."""
-        self._filters = filters
-        self._refilter()
-        self.filters_changed.emit()
+        """Take other filters; where their columns are read from a file, they hold soon."""
+        self._wanted, table = filters, self._table
+
+        def take(kept: npt.NDArray[np.bool_]) -> None:
+            self._filters, self._kept = filters, kept
+            self.filters_changed.emit()
+
+        at_once = table.in_memory or not filters
+        self._latest.ask(lambda: _kept(table, filters), take, at_once=at_once)
 
     def add_filter(self, new: RangeFilter) -> None:
         """Add a filter; one on the same column is replaced."""
-        others = tuple(f for f in self._filters if f.column != new.column)
+        others = tuple(f for f in self._wanted if f.column != new.column)
         self.set_filters((*others, new))
 
     def choose(self, label: int | None) -> None:
@@ -166,7 +197,7 @@ class Cells(QObject):
         """
         ids = np.asarray(labels[:MOST_CELLS], np.int64)
         # Cells that were not measured can be chosen too.
-        known = np.isin(ids, self._table["label"]) if len(self._table) else ids > 0
+        known = np.isin(ids, self._table.labels) if len(self._table) else ids > 0
         chosen = tuple(dict.fromkeys(ids[known].tolist()))
         if chosen != self._chosen:
             self._chosen = chosen
@@ -179,38 +210,37 @@ class Cells(QObject):
 
     def rows_of(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """The places in the table of label ids; those that it lacks have none."""
-        return np.flatnonzero(
-            np.isin(self._table["label"].to_numpy(), np.asarray(labels, np.int64))
-        )
+        return np.flatnonzero(np.isin(self._table.labels, np.asarray(labels, np.int64)))
 
     def centroid_voxel(self, label: int) -> tuple[int, int, int] | None:
         """The voxel nearest to the middle of a cell."""
         names = [f"centroid_{axis}_voxel" for axis in "zyx"]
         rows = self.rows_of((label,))
-        if len(rows) == 0 or not set(names) <= set(self._table.columns):
+        if len(rows) == 0 or not set(names) <= set(self._table.names):
             return None
-        middle = self._table.loc[rows[0], names].to_numpy(dtype=np.float64)
-        z, y, x = (int(v) for v in np.rint(middle))
+        z, y, x = (round(float(self._table.column(name, rows[:1])[0])) for name in names)
         return z, y, x
 
     def values(self, column: str) -> LabelValues:
         """The values of a column by label id."""
-        numbers = self._table[column].to_numpy(dtype=np.float64)
-        return LabelValues(self._table["label"].to_numpy(np.int64), numbers)
+        return values_of(self._table, column)
 
-    def _refilter(self) -> None:
-        kept = np.ones(len(self._table), dtype=bool)
-        for one in self._filters:
-            kept &= one.keeps(self._table)
-        self._kept = kept
+    def _on_failed(self, problem: object) -> None:
+        self._wanted = self._filters
+        self.failed.emit(problem)
 
 
-def numeric_columns(table: pd.DataFrame) -> list[str]:
-    """The columns that can be plotted and filtered, without the label id."""
-    # Taking columns out one by one to ask for their types takes a hundred times as long.
-    types = zip(table.columns.tolist(), table.dtypes.tolist(), strict=True)
-    return [
-        str(name)
-        for name, dtype in types
-        if name != "label" and pd.api.types.is_numeric_dtype(dtype)
-    ]
+def values_of(table: CellColumns, column: str) -> LabelValues:
+    """The values of a column by label id."""
+    return LabelValues(table.labels, np.asarray(table.column(column), np.float64))
+
+
+def _no_cells() -> CellColumns:
+    return FrameColumns(pd.DataFrame({"label": np.zeros(0, np.int64)}))
+
+
+def _kept(table: CellColumns, filters: tuple[RangeFilter, ...]) -> npt.NDArray[np.bool_]:
+    kept = np.ones(len(table), dtype=bool)
+    for one in filters:
+        kept &= one.keeps(table)
+    return kept

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from cellseg_app.atomic import atomic_path, write_text_atomic
+from cellseg_app.core.cell_columns import CellColumns, frame_of
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.methods_text import methods_paragraph
-from cellseg_app.io.points import points_from_table, write_points
+from cellseg_app.io.points import POINT_COLUMNS, points_from_table, write_points
 from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.io.table import MOST_SHEET_ROWS, write_table_parts
 from cellseg_app.workers.jobs import JobContext, Work
@@ -76,7 +76,7 @@ def _export_dtype(export: ImageExport) -> npt.DTypeLike:
     return np.uint64 if export.data.dtype.itemsize > np.uint32().itemsize else np.uint32
 
 
-def exporting_table(path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> Work:
+def exporting_table(path: Path, table: CellColumns, kept: npt.NDArray[np.bool_]) -> Work:
     """Work that writes rows of a table as CSV, or as an Excel sheet by the suffix.
 
     It gives the path, or that of the first part.
@@ -85,7 +85,7 @@ def exporting_table(path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_]
 
 
 def write_any_table(
-    path: Path, table: pd.DataFrame, kept: npt.NDArray[np.bool_] | None = None
+    path: Path, table: CellColumns, kept: npt.NDArray[np.bool_] | None = None
 ) -> Path:
     """Write rows of a table as CSV, in parts that a spreadsheet can open, or as Excel.
 
@@ -98,20 +98,22 @@ def write_any_table(
     """
     if path.suffix.lower() != ".xlsx":
         return write_table_parts(path, table, kept, most_rows=MOST_SHEET_ROWS)[0]
-    table = table if kept is None else table[kept]
-    if len(table) > MOST_SHEET_ROWS:
+    rows = np.arange(len(table)) if kept is None else np.flatnonzero(kept)
+    if len(rows) > MOST_SHEET_ROWS:
         raise SettingsError(
-            f"The table has {len(table):,} rows; an Excel sheet holds {MOST_SHEET_ROWS:,}.",
+            f"The table has {len(rows):,} rows; an Excel sheet holds {MOST_SHEET_ROWS:,}.",
             "Export it as CSV.",
         )
     with atomic_path(path) as temporary:
-        table.to_excel(temporary, index=False, sheet_name="cells", engine="xlsxwriter")
+        frame_of(table, rows).to_excel(
+            temporary, index=False, sheet_name="cells", engine="xlsxwriter"
+        )
     return path
 
 
 def exporting_points(
     path: Path,
-    table: pd.DataFrame,
+    table: CellColumns,
     kept: npt.NDArray[np.bool_],
     record: RunRecord | None,
     spacing_um_zyx: SpacingZYX | None,
@@ -124,7 +126,8 @@ def exporting_points(
     def work(_context: JobContext) -> Path:
         from cellseg_app.pipeline.points import points_of_cells
 
-        rows = table[kept]
+        needed = [name for name in table.names if name in POINT_COLUMNS]
+        rows = frame_of(table, np.flatnonzero(kept), needed)
         if record is None:
             return write_points(path, points_from_table(rows, spacing_um_zyx=spacing_um_zyx))
         return write_points(path, points_of_cells(rows, record))

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
+from cellseg_app.core.cell_columns import CellColumns
 from cellseg_app.core.errors import UserError
 from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.open import describe, open_volume
 from cellseg_app.io.run_record import RunRecord, read_record
-from cellseg_app.io.table import read_table
+from cellseg_app.io.table import open_table
 from cellseg_app.workers.files import CoarserLevel, coarser_levels
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.live import TunableMap
@@ -41,7 +40,7 @@ class LoadedResult:
     record: RunRecord
     labels: LazyArray | None
     probability: LazyArray | None
-    table: pd.DataFrame | None
+    table: CellColumns | None
     spacing_um_zyx: SpacingZYX | None
     map: TunableMap | None
     coarser_labels: tuple[CoarserLevel, ...] = ()
@@ -92,7 +91,7 @@ def load_result(record_path: Path) -> LoadedResult:
             lambda path, level: open_probability(path, level=level)[0],
         )
     if files.table and (folder / files.table).exists():
-        table = read_table(folder / files.table)
+        table = open_table(folder / files.table)
     tunable = None
     if probability is not None:
         tunable = _tunable(record_path, record, probability, spacing)

@@ -129,7 +129,9 @@ def _look_at_cells(camera: Photographer, work: Path) -> None:
     from PySide6.QtWidgets import QFileDialog
 
     window = camera.window
-    table = window.desk.cells.table
+    from cellseg_app.core.cell_columns import frame_of
+
+    table = frame_of(window.desk.cells.table)
     column = "volume_um3" if "volume_um3" in table else "n_voxels"
     biggest = int(table["label"].iloc[int(table[column].argmax())])
     voxel = window.desk.cells.centroid_voxel(biggest)

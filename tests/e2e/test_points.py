@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellseg_app.io.table import read_points_csv
+from cellseg_app.io.points_csv import read_points_csv
 from tests.e2e.conftest import SPACING_UM, Cells, Command
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 from PySide6.QtCore import QObject
 
+from cellseg_app.core.cell_columns import CellColumns
 from cellseg_app.state.display import Layer
+from cellseg_app.ui.cells import values_of
 from cellseg_app.ui.controllers.scene import SceneController, with_levels
 from cellseg_app.ui.desk import Desk
+from cellseg_app.ui.latest import Latest
 from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.kinds import ImageCells
 from cellseg_app.ui.plots.plot_panel import PlotPanel
@@ -39,6 +42,9 @@ class ResultsController(QObject):
         desk.cells.looked_at.connect(self._on_looked_at)
         desk.cells.filters_changed.connect(self._show_kept)
         desk.cells.table_changed.connect(self._show_kept)
+        self._coloring = Latest()
+        for source in (self._coloring, desk.cells):
+            source.failed.connect(desk.warn)
         table.color_by_asked.connect(self.color_by)
 
     # ---- Loading ----
@@ -89,8 +95,16 @@ class ResultsController(QObject):
 
     def color_by(self, column: str) -> None:
         """Colour the labels by a column; "" for their own colours."""
-        values = self._desk.cells.values(column) if column else None
-        self._scene.viewer.set_label_colors(values, _COLORMAP)
+        if not column:
+            self._coloring.forget()
+            self._scene.viewer.set_label_colors(None, _COLORMAP)
+            return
+        table = self._desk.cells.table
+        self._coloring.ask(
+            lambda: values_of(table, column),
+            lambda values: self._scene.viewer.set_label_colors(values, _COLORMAP),
+            at_once=table.in_memory,
+        )
 
     # ---- Private ----
 
@@ -109,7 +123,7 @@ class ResultsController(QObject):
 
     def _show_table(
         self,
-        table: pd.DataFrame | None,
+        table: CellColumns | pd.DataFrame | None,
         *,
         is_same_image: bool = False,
         chosen: tuple[int, ...] = (),

@@ -12,16 +12,16 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     Qt,
-    QThreadPool,
-    Signal,
-    Slot,
 )
 
 from cellseg_app.ui.cells import Cells
+from cellseg_app.ui.latest import Latest
+from cellseg_app.ui.panels.table_pages import TablePages
 
 _Index = QModelIndex | QPersistentModelIndex
 # Sorted within a few milliseconds.
 _SORTED_AT_ONCE: Final = 100_000
+_NOT_READ: Final = "…"
 _RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
@@ -32,19 +32,18 @@ class CellTableModel(QAbstractTableModel):
     as they are until then.
     """
 
-    _ordered = Signal(int, object)
-
     def __init__(self, cells: Cells) -> None:
         super().__init__()
         self._cells = cells
         self._columns: list[str] = []
-        # Taken out of the table when they are first looked at: it has dozens.
-        self._values: dict[int, npt.NDArray[Any]] = {}
+        self._pages = TablePages(cells.table)
+        self._pages.arrived.connect(self._on_arrived)
+        self._pages.failed.connect(cells.failed)
         self._order = np.zeros(0, dtype=np.intp)
         self._all = np.zeros(0, dtype=np.intp)
         self._sorted_by: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder)
-        self._asked = 0
-        self._ordered.connect(self._on_ordered, Qt.ConnectionType.QueuedConnection)
+        self._latest = Latest()
+        self._latest.failed.connect(cells.failed)
         cells.table_changed.connect(self._on_table_changed)
         cells.filters_changed.connect(self._on_filters_changed)
         self._take_columns()
@@ -56,12 +55,11 @@ class CellTableModel(QAbstractTableModel):
 
     def label_at(self, row: int) -> int:
         """Label id of a row."""
-        return int(self._column(self._columns.index("label"))[self._order[row]])
+        return int(self._cells.table.labels[self._order[row]])
 
     def labels_of(self, rows: slice) -> npt.NDArray[np.int64]:
         """Label ids of some rows."""
-        labels = self._column(self._columns.index("label"))[self._order[rows]]
-        return np.asarray(labels, np.int64)
+        return self._cells.table.labels[self._order[rows]]
 
     def row_of(self, label: int) -> int:
         """Row of a label id, or -1 if it is not there or filtered out."""
@@ -70,7 +68,7 @@ class CellTableModel(QAbstractTableModel):
 
     def rows_of(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """Rows of label ids, ascending; those that are not there or filtered out have none."""
-        own = self._column(self._columns.index("label"))[self._order]
+        own = self._cells.table.labels[self._order]
         return np.flatnonzero(np.isin(own, np.asarray(labels, np.int64)))
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
@@ -84,7 +82,7 @@ class CellTableModel(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401
         """Text and alignment of a cell of the table."""
         if role == Qt.ItemDataRole.DisplayRole:
-            return _shown(self._column(index.column())[self._order[index.row()]])
+            return _shown(self._pages.value(index.row(), index.column()))
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT
         return None
@@ -119,39 +117,33 @@ class CellTableModel(QAbstractTableModel):
 
     def _take_columns(self) -> None:
         table = self._cells.table
-        self._columns = [str(name) for name in table.columns.tolist()]
-        self._values = {}
+        self._columns = list(table.names)
         self._all = np.arange(len(table))
         self._filter()
-
-    def _column(self, place: int) -> npt.NDArray[Any]:
-        if place not in self._values:
-            self._values[place] = self._cells.table.iloc[:, place].to_numpy()
-        return self._values[place]
 
     def _filter(self) -> None:
         kept = self._cells.kept
         self._order = self._all if kept.all() else self._all[kept[self._all]]
+        self._pages.show(self._cells.table, self._order)
 
     def _order_all(self) -> None:
-        self._asked += 1
+        self._latest.forget()
         column, order = self._sorted_by
         if not 0 <= column < len(self._columns):
             return
-        keys, number = self._column(column), self._asked
-        if len(keys) <= _SORTED_AT_ONCE:
-            self._on_ordered(number, order_of(keys, order))
-            return
-
-        def work() -> None:
+        table, name = self._cells.table, self._columns[column]
+        self._latest.ask(
             # NumPy lets go of the interpreter lock while it sorts.
-            self._ordered.emit(number, order_of(keys, order))
+            lambda: order_of(table.column(name), order),
+            self._on_ordered,
+            at_once=table.in_memory and len(table) <= _SORTED_AT_ONCE,
+        )
 
-        QThreadPool.globalInstance().start(work)
+    def _on_arrived(self, first: int, last: int) -> None:
+        self.dataChanged.emit(self.index(first, 0), self.index(last, len(self._columns) - 1))
 
-    @Slot(int, object)
-    def _on_ordered(self, number: int, rows: npt.NDArray[np.intp]) -> None:
-        if number != self._asked or np.array_equal(rows, self._all):
+    def _on_ordered(self, rows: npt.NDArray[np.intp]) -> None:
+        if np.array_equal(rows, self._all):
             return
         self.layoutAboutToBeChanged.emit()
         self._all = rows
@@ -169,6 +161,8 @@ def order_of(keys: npt.NDArray[Any], order: Qt.SortOrder) -> npt.NDArray[np.intp
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return _NOT_READ
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):

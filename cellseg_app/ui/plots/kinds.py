@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyqtgraph as pg
 from PySide6.QtWidgets import QLabel
 
-from cellseg_app.ui.cells import Cells, RangeFilter
+from cellseg_app.core.cell_columns import CellColumns
+from cellseg_app.ui.cells import Cells, KeptCells, RangeFilter
+from cellseg_app.ui.latest import Latest
 from cellseg_app.ui.plots.plot import BAR_WIDTH, Plot
 from cellseg_app.ui.plots.selecting import (
     Rectangle,
@@ -23,6 +24,7 @@ from cellseg_app.ui.plots.selecting import (
 from cellseg_app.ui.theme import Appearance
 
 Numbers = npt.NDArray[np.float64]
+Bins = tuple[npt.NDArray[np.intp], Numbers]
 _MAX_BINS = 60
 _MAX_POINTS = 12_000
 _MAX_MARKS = 2_000
@@ -33,7 +35,7 @@ class ImageCells:
     """The cells of one image of a batch."""
 
     name: str
-    table: pd.DataFrame
+    table: CellColumns
 
 
 class Histogram(Plot):
@@ -45,14 +47,21 @@ class Histogram(Plot):
 
     def draw(self) -> None:
         """Draw the histogram of the chosen column."""
-        self.figure.clear()
-        name = self.boxes[0].currentText()
+        name, kept = self.boxes[0].currentText(), self._cells.kept_cells
         if not name:
+            self.figure.clear()
             return
-        values = _finite(self._cells.kept_values(name))
-        if len(values) == 0:
+        self._latest.ask(
+            lambda: _histogram(kept, name),
+            lambda bins: self._show(name, bins),
+            at_once=kept.table.in_memory,
+        )
+
+    def _show(self, name: str, bins: Bins | None) -> None:
+        self.figure.clear()
+        if bins is None:
             return
-        heights, edges = counted(values, _n_bins(values))
+        heights, edges = bins
         colors = self._appearance.colors
         self.figure.addItem(
             pg.BarGraphItem(
@@ -81,25 +90,44 @@ class Scatter(Plot):
         self.bar.insertWidget(3, self.note)
         self.keep.setText("Keep this rectangle")
         self.box = Rectangle((0, 0), (1, 1))
+        self._marking = Latest()
+        self._marking.failed.connect(self.failed)
         cells.chosen_changed.connect(self._on_chosen_changed)
         self._mark = pg.ScatterPlotItem(size=14, pen=None, brush=None)
 
     def draw(self) -> None:
         """Draw a point per cell, of very many a regular sample."""
-        self.figure.clear()
         across, up = (box.currentText() for box in self.boxes)
+        kept = self._cells.kept_cells
         if not across or not up:
+            self.figure.clear()
             return
-        rows = self._cells.kept_rows
-        step = -(-len(rows) // _MAX_POINTS) or 1
-        self.note.setText("" if step == 1 else f"every {step}th cell is drawn")
-        shown = self._cells.table[[across, up, "label"]].iloc[rows[::step]]
+        shown = kept.every(-(-len(kept) // _MAX_POINTS) or 1)
+        is_thinned = len(shown) < len(kept)
+        note = f"{len(shown):,} of {len(kept):,} cells are drawn" if is_thinned else ""
+        self._latest.ask(
+            lambda: (shown.values(across), shown.values(up), shown.labels),
+            lambda found: self._show((across, up), *found, note=note),
+            at_once=kept.table.in_memory,
+        )
+
+    def _show(
+        self,
+        names: tuple[str, str],
+        x: Numbers,
+        y: Numbers,
+        labels: npt.NDArray[np.int64],
+        *,
+        note: str,
+    ) -> None:
+        self.figure.clear()
+        self.note.setText(note)
         accent = pg.mkColor(self._appearance.colors.accent)
         accent.setAlpha(150)
         points = pg.ScatterPlotItem(
-            x=shown[across].to_numpy(float),
-            y=shown[up].to_numpy(float),
-            data=shown["label"].to_numpy(),
+            x=x,
+            y=y,
+            data=labels,
             size=6,
             pen=None,
             brush=accent,
@@ -107,11 +135,9 @@ class Scatter(Plot):
         points.sigClicked.connect(self._on_q_clicked)
         self.figure.addItem(points)
         self.figure.addItem(self._mark)
-        self.box = add_rectangle(
-            self.figure, *(_finite(shown[name].to_numpy(float)) for name in (across, up))
-        )
-        self.figure.setLabel("bottom", across)
-        self.figure.setLabel("left", up)
+        self.box = add_rectangle(self.figure, _finite(x), _finite(y))
+        self.figure.setLabel("bottom", names[0])
+        self.figure.setLabel("left", names[1])
         self.figure.autoRange()
         self._on_chosen_changed(self._cells.chosen)
 
@@ -126,13 +152,16 @@ class Scatter(Plot):
     def _on_chosen_changed(self, labels: tuple[int, ...]) -> None:
         table = self._cells.table
         across, up = (box.currentText() for box in self.boxes)
-        if not labels or across not in table or up not in table:
+        if not labels or not {across, up} <= set(table.names):
+            self._marking.forget()
             self._mark.setData([])
             return
-        row = table[[across, up]].iloc[self._cells.rows_of(labels)[:_MAX_MARKS]]
+        marked = KeptCells(table, self._cells.rows_of(labels)[:_MAX_MARKS])
         pen = pg.mkPen(self._appearance.colors.text, width=2)
-        self._mark.setData(
-            x=row[across].to_numpy(float), y=row[up].to_numpy(float), pen=pen, brush=None
+        self._marking.ask(
+            lambda: (marked.values(across), marked.values(up)),
+            lambda found: self._mark.setData(x=found[0], y=found[1], pen=pen, brush=None),
+            at_once=table.in_memory,
         )
 
 
@@ -147,16 +176,23 @@ class DepthProfile(Plot):
 
     def draw(self) -> None:
         """Draw how many cells lie at each depth."""
+        kept, names = self._cells.kept_cells, self._cells.table.names
+        name = "centroid_z_um" if "centroid_z_um" in names else "centroid_z_voxel"
+        if name not in names:
+            self.figure.clear()
+            return
+        self._latest.ask(
+            lambda: _histogram(kept, name),
+            lambda bins: self._show(name, bins),
+            at_once=kept.table.in_memory,
+        )
+
+    def _show(self, name: str, bins: Bins | None) -> None:
         self.figure.clear()
-        table = self._cells.table
-        name = "centroid_z_um" if "centroid_z_um" in table else "centroid_z_voxel"
-        if name not in table:
+        if bins is None:
             return
         self._column = name
-        values = _finite(self._cells.kept_values(name))
-        if len(values) == 0:
-            return
-        heights, edges = counted(values, min(_MAX_BINS, _n_bins(values)))
+        heights, edges = bins
         colors = self._appearance.colors
         fill = pg.mkColor(colors.accent)
         fill.setAlpha(70)
@@ -197,14 +233,19 @@ class Comparison(Plot):
 
     def draw(self) -> None:
         """Draw a bar of quartiles per image."""
-        self.figure.clear()
         name = self.boxes[0].currentText()
-        images = [i for i in self._images if name in i.table and len(i.table)]
+        images = [i for i in self._images if name in i.table.names and len(i.table)]
         if not images:
+            self.figure.clear()
             return
-        quartiles = np.array(
-            [np.quantile(_finite(i.table[name].to_numpy(float)), (0.25, 0.5, 0.75)) for i in images]
+        self._latest.ask(
+            lambda: np.array([_quartiles(image.table, name) for image in images]),
+            lambda quartiles: self._show(name, images, quartiles),
+            at_once=all(image.table.in_memory for image in images),
         )
+
+    def _show(self, name: str, images: list[ImageCells], quartiles: Numbers) -> None:
+        self.figure.clear()
         places = np.arange(len(images))
         colors = self._appearance.colors
         fill = pg.mkColor(colors.accent)
@@ -242,6 +283,16 @@ def counted(values: Numbers, n_bins: int) -> tuple[npt.NDArray[np.intp], Numbers
     bins = ((values - low) * (n_bins / (high - low))).astype(np.intp)
     np.minimum(bins, n_bins - 1, out=bins)
     return np.bincount(bins, minlength=n_bins), np.linspace(low, high, n_bins + 1)
+
+
+def _histogram(kept: KeptCells, name: str) -> Bins | None:
+    values = _finite(kept.values(name))
+    return counted(values, _n_bins(values)) if len(values) else None
+
+
+def _quartiles(table: CellColumns, name: str) -> Numbers:
+    values = _finite(np.asarray(table.column(name), np.float64))
+    return np.asarray(np.quantile(values, (0.25, 0.5, 0.75)), np.float64)
 
 
 def _finite(values: Numbers) -> Numbers:

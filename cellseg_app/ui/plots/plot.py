@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from cellseg_app.core.errors import UserError
 from cellseg_app.ui.cells import Cells, RangeFilter
+from cellseg_app.ui.latest import Latest
 from cellseg_app.ui.plots.export import PLOT_FILTER, save_plot
 from cellseg_app.ui.theme import Appearance
 
@@ -34,6 +35,8 @@ class Plot(QWidget):
         super().__init__()
         self._cells = cells
         self._appearance = appearance
+        self._latest = Latest()
+        self._latest.failed.connect(self.failed)
         self.figure = pg.PlotWidget()
         self.figure.setMenuEnabled(False)
         self.figure.hideButtons()

@@ -16,6 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from cellseg_app import app
+from cellseg_app.core.cell_columns import frame_of
 from cellseg_app.state.slicing import PLANES
 from cellseg_app.ui.main_window import MainWindow
 from cellseg_app.ui.panels.run_bar import RunBar
@@ -124,7 +125,7 @@ def tune(window: MainWindow) -> Iterator[Step]:
 
 
 def click_a_cell(window: MainWindow) -> Iterator[Step]:
-    table = window.desk.cells.table
+    table = frame_of(window.desk.cells.table)
     label = int(table["label"].iloc[int(table["n_voxels"].argmax())])
     voxel = window.desk.cells.centroid_voxel(label)
     assert voxel is not None

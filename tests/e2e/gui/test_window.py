@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QPushButto
 
 from cellseg_app.core.blocks import whole
 from cellseg_app.core.box import resolve_box
+from cellseg_app.core.cell_columns import frame_of
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import read_record
 from cellseg_app.io.table import read_table
@@ -86,7 +87,7 @@ def test_the_whole_way_gives_the_engines_own_cells(
         )
     )
 
-    label = int(window.desk.cells.table["label"].iloc[3])
+    label = int(frame_of(window.desk.cells.table)["label"].iloc[3])
     window.viewer.cell_clicked.emit(label)
     row = window.table.view.currentIndex().row()
     assert window.table.model.label_at(row) == label
@@ -407,9 +408,9 @@ def test_filtered_labels_are_exported(
     driver.open_and_show(volume_file)
     driver.run_and_show()
     driver.until(lambda: len(window.desk.cells.table) > 0)
-    sizes = window.desk.cells.table["n_voxels"]
+    sizes = frame_of(window.desk.cells.table)["n_voxels"]
     window.desk.cells.add_filter(RangeFilter("n_voxels", float(sizes.median()), np.inf))
-    kept = set(window.desk.cells.kept_table["label"])
+    kept = set(frame_of(window.desk.cells.table, window.desk.cells.kept)["label"])
     assert 0 < len(kept) < len(sizes)
     target = save_as(monkeypatch, tmp_path / "some.tif", "TIFF (*.tif)")
     driver.press("export_labels")
@@ -470,14 +471,14 @@ def test_points_of_the_cells_kept_are_exported_for_cellfinder(
     driver.open_and_show(volume_file)
     driver.run_and_show()
     cells = window.desk.cells
-    middle = float(cells.table["centroid_x_voxel"].median())
+    middle = float(frame_of(cells.table)["centroid_x_voxel"].median())
     cells.add_filter(RangeFilter("centroid_x_voxel", middle, np.inf))
     save_as(monkeypatch, tmp_path / "cells_points.csv", "cellfinder, brainreg (*.xml)")
     driver.press("export_points")
     target = tmp_path / "cells_points.xml"
     driver.until(target.exists)
     found = [int(e.text) for e in ElementTree.parse(target).iter("MarkerX")]
-    expected = np.rint(cells.kept_table["centroid_x_voxel"]).astype(int).tolist()
+    expected = np.rint(frame_of(cells.table, cells.kept)["centroid_x_voxel"]).astype(int).tolist()
     assert found == expected
     assert 0 < len(found) < len(cells.table)
 

@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow
 from pytestqt.qtbot import QtBot
 
+from cellseg_app.core.cell_columns import FrameColumns, frame_of
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.ui.cells import Cells, RangeFilter
 from cellseg_app.ui.panels.table_model import CellTableModel
@@ -32,7 +33,7 @@ def test_sorting_keeps_rows_together(cells: Cells) -> None:
     for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
         model.sort(column, order)
         labels = [model.label_at(row) for row in range(model.rowCount())]
-        wanted = cells.table.sort_values(
+        wanted = frame_of(cells.table).sort_values(
             "volume_um3", ascending=order == Qt.SortOrder.AscendingOrder
         )["label"]
         assert labels == wanted.tolist()
@@ -109,7 +110,7 @@ def test_filters_narrow_table_and_say_so(cells: Cells, qtbot: QtBot) -> None:
     qtbot.addWidget(panel)
     cells.add_filter(RangeFilter("n_voxels", 100, np.inf))
     cells.add_filter(RangeFilter("volume_um3", -np.inf, 200))
-    wanted = cells.table.query("n_voxels >= 100 and volume_um3 <= 200")
+    wanted = frame_of(cells.table).query("n_voxels >= 100 and volume_um3 <= 200")
     assert panel.model.rowCount() == len(wanted)
     assert f"{len(wanted)} of 300" in panel.count_label.text()
     cells.add_filter(RangeFilter("n_voxels", 0, np.inf))
@@ -135,7 +136,7 @@ def test_fifty_thousand_cells_without_delay(qtbot: QtBot) -> None:
         lambda: cells.set_table(table),
         lambda: panel.view.sortByColumn(2, Qt.SortOrder.DescendingOrder),
         lambda: cells.add_filter(RangeFilter("n_voxels", 100, 400)),
-        lambda: cells.choose(int(cells.kept_table["label"].iloc[1234])),
+        lambda: cells.choose(int(cells.kept_labels[1234])),
     ):
         begin = time.process_time()
         action()
@@ -172,7 +173,7 @@ def test_a_million_cells_are_sorted_while_the_window_lives(qtbot: QtBot) -> None
 
 
 def test_choosing_an_unknown_or_background_label_chooses_none(cells: Cells) -> None:
-    cells.choose(int(cells.table["label"].iloc[0]))
+    cells.choose(int(frame_of(cells.table)["label"].iloc[0]))
     cells.choose(0)
     assert cells.chosen == ()
 
@@ -245,7 +246,7 @@ def test_a_rectangle_on_the_scatter_plot_becomes_two_filters(
     plots: PlotPanel, cells: Cells
 ) -> None:
     plots.tabs.setCurrentWidget(plots.scatter)
-    table = cells.table
+    table = frame_of(cells.table)
     plots.scatter.keep.click()
     assert cells.kept.all(), "the rectangle begins around all of them"
     plots.scatter.box.setPos((60.0, 450.0))
@@ -260,15 +261,19 @@ def test_a_range_of_depths_becomes_a_filter(plots: PlotPanel, cells: Cells) -> N
     plots.tabs.setCurrentWidget(plots.profile)
     plots.profile.region.setRegion((10.0, 30.0))
     plots.profile.keep.click()
-    np.testing.assert_array_equal(cells.kept, cells.table["centroid_z_voxel"].between(10, 30))
+    np.testing.assert_array_equal(
+        cells.kept, frame_of(cells.table)["centroid_z_voxel"].between(10, 30)
+    )
 
 
 def test_a_range_on_the_comparison_becomes_a_filter(plots: PlotPanel, cells: Cells) -> None:
-    plots.comparison.set_images([ImageCells("a", cells.table), ImageCells("b", many_cells(40))])
+    plots.comparison.set_images(
+        [ImageCells("a", cells.table), ImageCells("b", FrameColumns(many_cells(40)))]
+    )
     plots.tabs.setCurrentWidget(plots.comparison)
     plots.comparison.region.setRegion((80.0, 120.0))
     plots.comparison.keep.click()
-    np.testing.assert_array_equal(cells.kept, cells.table["volume_um3"].between(80, 120))
+    np.testing.assert_array_equal(cells.kept, frame_of(cells.table)["volume_um3"].between(80, 120))
 
 
 def test_the_handles_of_the_scatter_plot_are_dragged_with_the_mouse(
@@ -296,7 +301,9 @@ def test_the_handles_of_the_scatter_plot_are_dragged_with_the_mouse(
 def test_every_plot_is_saved_in_every_format(
     plots: PlotPanel, cells: Cells, tmp_path: Path, tab: int, suffix: str
 ) -> None:
-    plots.comparison.set_images([ImageCells("a", cells.table), ImageCells("b", many_cells(40))])
+    plots.comparison.set_images(
+        [ImageCells("a", cells.table), ImageCells("b", FrameColumns(many_cells(40)))]
+    )
     plots.tabs.setCurrentIndex(tab)
     plot = plots.tabs.currentWidget()
     target = save_plot(plot.figure, tmp_path / f"plot{suffix}")  # type: ignore[attr-defined]

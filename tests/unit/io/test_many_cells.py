@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cellseg_app.core.cell_columns import FrameColumns, frame_of
 from cellseg_app.core.errors import InputError
+from cellseg_app.io import batch_tables, parquet_table
 from cellseg_app.io import table as tables
+from cellseg_app.io.batch_tables import write_objects_all
 from cellseg_app.io.naming import free_result_names, remove_results
 from cellseg_app.io.table import (
+    open_table,
     read_table,
     read_table_header,
     write_cells,
-    write_objects_all,
     write_table,
     write_table_parts,
 )
@@ -46,13 +49,15 @@ def test_pieces_make_the_same_file(
 
 
 def test_parts_hold_every_cell_once(cells: pd.DataFrame, tmp_path: Path) -> None:
-    parts = write_table_parts(tmp_path / "cells.csv", cells, most_rows=10)
+    parts = write_table_parts(tmp_path / "cells.csv", FrameColumns(cells), most_rows=10)
     assert [part.name for part in parts] == [f"cells_part{n}.csv" for n in (1, 2, 3)]
     joined = pd.concat([read_table(part) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(joined, cells)
-    assert write_table_parts(tmp_path / "few.csv", cells, most_rows=23) == [tmp_path / "few.csv"]
+    assert write_table_parts(tmp_path / "few.csv", FrameColumns(cells), most_rows=23) == [
+        tmp_path / "few.csv"
+    ]
     kept = cells["touches_border"].to_numpy()
-    parts = write_table_parts(tmp_path / "kept.csv", cells, kept, most_rows=4)
+    parts = write_table_parts(tmp_path / "kept.csv", FrameColumns(cells), kept, most_rows=4)
     joined = pd.concat([read_table(part) for part in parts], ignore_index=True)
     assert len(parts) == 2
     pd.testing.assert_frame_equal(joined, cells[kept].reset_index(drop=True))
@@ -64,7 +69,7 @@ def test_very_many_cells_become_parquet(
     pytest.importorskip("pyarrow")
     assert write_cells(tmp_path / "few.csv", cells) == tmp_path / "few.csv"
     monkeypatch.setattr(tables, "MOST_SHEET_ROWS", 20)
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(parquet_table, "_ROWS_AT_ONCE", 5)
     path = write_cells(tmp_path / "many.csv", cells)
     assert path == tmp_path / "many.parquet"
     pd.testing.assert_frame_equal(read_table(path), cells)
@@ -76,7 +81,8 @@ def test_very_many_cells_become_parquet(
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not at all")
     with pytest.raises(InputError, match=r"broken\.parquet"):
         read_table(tmp_path / "broken.parquet")
-    monkeypatch.setattr(tables, "_has_pyarrow", lambda: False)
+    for module in (tables, parquet_table):
+        monkeypatch.setattr(module, "has_pyarrow", lambda: False)
     assert write_cells(tmp_path / "without.csv", cells) == tmp_path / "without.csv"
     with pytest.raises(InputError, match=r"cellseg-app\[parquet\]"):
         read_table(path)
@@ -90,13 +96,76 @@ def test_parquet_is_joined_and_named_without_ever_being_in_memory_whole(
     table = pd.DataFrame({"label": np.arange(n)} | {f"c{k}": np.arange(n) * 1.5 for k in range(8)})
     path = write_table(tmp_path / "many.parquet", table)
     pool = pyarrow.default_memory_pool()
-    monkeypatch.setattr(tables, "read_table", None)
+    monkeypatch.setattr(batch_tables, "read_table", None)
     before = pool.max_memory()
     assert read_table_header(path) == tuple(table.columns)
     assert pool.max_memory() == before, "names are read without the rows"
-    pieces = [len(piece) for piece in tables._pieces(path)]
+    pieces = [len(piece) for piece in batch_tables._pieces(path)]
     assert sum(pieces) == n
-    assert max(pieces) <= tables._ROWS_AT_ONCE
+    assert max(pieces) <= parquet_table._ROWS_AT_ONCE
+
+
+@pytest.fixture
+def streamed(cells: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(parquet_table, "_ROWS_AT_ONCE", 5)
+    cells.loc[[2, 17], "volume_um3"] = np.nan
+    return write_table(tmp_path / "cells.parquet", cells)
+
+
+def test_columns_and_rows_of_a_file_are_those_of_the_table(
+    streamed: Path, cells: pd.DataFrame
+) -> None:
+    table = open_table(streamed)
+    assert not table.in_memory
+    assert (table.names, table.numeric) == (tuple(cells.columns),) * 2
+    assert len(table) == 23
+    np.testing.assert_array_equal(table.labels, cells["label"])
+    pd.testing.assert_frame_equal(frame_of(table), cells)
+    scattered = np.array([22, 0, 17, 4, 5, 0])
+    wanted = cells.iloc[scattered].reset_index(drop=True)
+    pd.testing.assert_frame_equal(frame_of(table, scattered), wanted)
+    assert len(frame_of(table, scattered[:0])) == 0
+
+
+def test_only_the_groups_of_the_rows_asked_for_are_read(
+    streamed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table, read = open_table(streamed), []
+    whole = parquet.ParquetFile.read_row_group
+
+    def watched(file: object, number: int, names: list[str], **kwargs: bool) -> object:
+        read.append((number, *names))
+        return whole(file, number, names, **kwargs)
+
+    monkeypatch.setattr(parquet.ParquetFile, "read_row_group", watched)
+    table.column("volume_um3", np.array([11, 3, 12]))
+    assert read == [(0, "volume_um3"), (2, "volume_um3")]
+
+
+def test_csv_of_a_file_is_that_of_the_table(
+    streamed: Path, cells: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = cells["touches_border"].to_numpy()
+    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 3)
+    for name, table in (("a", FrameColumns(cells)), ("b", open_table(streamed))):
+        write_table_parts(tmp_path / f"{name}.csv", table, kept, most_rows=4)
+    for n in (1, 2):
+        first, second = (tmp_path / f"{name}_part{n}.csv" for name in "ab")
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_file_that_changed_is_not_mixed_with_what_was_read(
+    streamed: Path, cells: pd.DataFrame
+) -> None:
+    table = open_table(streamed)
+    write_table(streamed, cells[:9])
+    with pytest.raises(InputError, match=r"cells\.parquet.*changed"):
+        table.column("volume_um3")
+    streamed.unlink()
+    with pytest.raises(InputError, match=r"not there"):
+        table.column("volume_um3")
 
 
 def test_parquet_tables_belong_to_their_run(cells: pd.DataFrame, tmp_path: Path) -> None:

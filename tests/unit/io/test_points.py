@@ -13,7 +13,7 @@ from defusedxml import ElementTree
 
 from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.io.points import CellPoints, points_from_table, write_points
-from cellseg_app.io.table import read_points_csv
+from cellseg_app.io.points_csv import read_points_csv
 
 POINTS = CellPoints(
     np.array([1, 4, 7]),

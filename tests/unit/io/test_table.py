@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 
 from cellseg_app.core.errors import InputError, OutputError
 from cellseg_app.core.results import RunFailure
-from cellseg_app.io.table import (
-    read_points_csv,
-    read_table,
-    write_errors,
-    write_objects_all,
-    write_summary,
-    write_table,
-)
+from cellseg_app.io.batch_tables import write_errors, write_objects_all, write_summary
+from cellseg_app.io.points_csv import read_points_csv
+from cellseg_app.io.table import read_table, write_table
 
 BOM = b"\xef\xbb\xbf"
 
