@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cellseg_app.core.cell_columns import frame_of
 from cellseg_app.core.edits import DeleteCells, Edit, MergeCells
 from cellseg_app.core.volume import LazyArray
 from cellseg_app.workers.files import CoarserLevel
@@ -161,7 +162,8 @@ class Corrector:
         from cellseg_app.pipeline.correctable import open_correctable
 
         if self._begun is None:
-            path, table = self.result.record_path, self.result.table
+            path, columns = self.result.record_path, self.result.table
+            table = None if columns is None else frame_of(columns)
             opened = open_correctable(path, reporting(context), table=table)
             for note in opened.notes:
                 context.note(note)

@@ -175,7 +175,7 @@ def _correct(camera: Photographer) -> None:
     camera.press("split_cell")
     camera.until(lambda: len(cells.chosen) == 2, "the parts")
     camera.shoot("cell-split", 2)
-    cells.toggle(int(cells.table["label"].iloc[0]))
+    cells.toggle(int(cells.table.labels[0]))
     menus = {action.text(): action.menu() for action in window.menuBar().actions()}
     menu = menus["&Cells"]
     menu.popup(window.menuBar().mapToGlobal(window.menuBar().rect().bottomLeft()))  # type: ignore[attr-defined]

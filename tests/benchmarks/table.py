@@ -1,12 +1,12 @@
 """How long table and plots of very many cells keep the window waiting.
 
-    python tests/benchmarks/table.py [--cells 1000000] [--parquet]
+    python tests/benchmarks/table.py [--cells 1000000] [--parquet FILE]
 
 Makes a table like that of a run, shows it in the real panels, and sorts, filters, plots, colours
 and chooses. For each: the time until it is seen, and the longest time between two turns of the
 event loop meanwhile. Then the table is written and read, as CSV and, with pyarrow, as Parquet.
-`--parquet` shows the table
-from a Parquet file, as runs write beyond a million cells, in a process that never held it whole.
+`--parquet` shows the table from that file, as runs write beyond a million cells; the first call
+only writes it, so that the process that is measured never held the whole table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -98,22 +97,17 @@ def _rest(milliseconds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=1_000_000)
-    parser.add_argument("--parquet", action="store_true")
+    parser.add_argument("--parquet", type=Path, metavar="FILE.parquet")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if not arguments.parquet:
-            table = many_cells(arguments.cells)
-            _show(FrameColumns(table))
-            _files(table)
-            return
-        path = Path(folder) / "cells.parquet"
-        with get_context("spawn").Pool(1) as pool:
-            pool.apply(_write, (path, arguments.cells))
+    path = arguments.parquet
+    if path is None:
+        table = many_cells(arguments.cells)
+        _show(FrameColumns(table))
+        _files(table)
+    elif path.exists():
         _show(path)
-
-
-def _write(path: Path, n: int) -> None:
-    write_table(path, many_cells(n))
+    else:
+        write_table(path, many_cells(arguments.cells))
 
 
 def _show(source: CellColumns | Path) -> None:

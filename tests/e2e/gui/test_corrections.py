@@ -15,6 +15,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QInputDialog, QMessageBox
 
 from cellseg_app.core.blocks import whole
+from cellseg_app.core.cell_columns import frame_of
 from cellseg_app.core.edits import EDIT_LOG
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import RunRecord, read_record
@@ -38,7 +39,7 @@ class Corrector:
 
     @property
     def table(self) -> pd.DataFrame:
-        return self.cells.table
+        return frame_of(self.cells.table)
 
     def shown_labels(self) -> np.ndarray:
         layer = next(x for x in self.window.viewer.layers if x.key == "labels")
