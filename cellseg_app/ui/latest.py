@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
+from shiboken6 import isValid
 
 from cellseg_app.core.errors import UserError
 
@@ -47,7 +48,9 @@ class Latest(QObject):
                 found = work()
             except Exception as error:  # noqa: BLE001 - raised again on the GUI thread
                 problem = error
-            self._ended.emit(number, found, problem)
+            # The window may have been closed meanwhile.
+            if isValid(self):
+                self._ended.emit(number, found, problem)
 
         QThreadPool.globalInstance().start(run)
 
