@@ -6,6 +6,10 @@ the centres and by the distance to the background where it is flat. Each target 
 several thresholds. Run from the checkout, after `cellseg train simulate --count 220 -o DATA`:
 
 python -m tests.benchmarks.targets DATA WORKSPACE
+
+Measured with 700 steps on 2026-11-26, F1 at IoU 0.5 and 0.7: centre-peaked 0.41 and 0.21, plain
+foreground 0.51 and 0.28. One seed and a short training; the bundled networks, trained longer, were
+taught the centre-peaked map.
 """
 
 from __future__ import annotations
