@@ -105,6 +105,8 @@ def test_a_scheduler_that_does_not_answer_is_named_and_can_be_cancelled(
     assert time.monotonic() - begin < 15, "long before it gives up"
     monkeypatch.setattr("cellseg_app.cluster.connect._CONNECT_S", 1)
     driver.run()
+    # It is told in a turn of the event loop of its own.
+    driver.until(lambda: bool(window.desk.messages.texts()))
     assert "No Dask scheduler answers at tcp://127.0.0.1:9" in window.desk.messages.texts()[-1]
     driver.set(*FIELD, value="")
     driver.run_and_show()
