@@ -231,22 +231,6 @@ class LabelEdits:
         }
         return [Rewrite(box, edit.label, edit.new_labels, parts)], after
 
-    def _local_seed(
-        self,
-        edit: SplitCell,
-        seed: tuple[int, int, int],
-        box: Region,
-        inside: npt.NDArray[np.bool_],
-    ) -> tuple[int, int, int]:
-        z, y, x = (v - part.start for v, part in zip(seed, box, strict=True))
-        within = all(0 <= v < n for v, n in zip((z, y, x), inside.shape, strict=True))
-        if not within or not inside[z, y, x]:
-            raise InputError(
-                f"The seed {seed} (Z, Y, X) lies outside of cell {edit.label}.",
-                "Give a voxel of the cell for each of its parts.",
-            )
-        return z, y, x
-
     def _inside(self, label: int, box: Region) -> npt.NDArray[np.bool_]:
         shape = region_shape(box)
         if math.prod(shape) > MOST_SPLIT_VOXELS:

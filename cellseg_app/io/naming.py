@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -115,15 +116,8 @@ def free_result_names(
     taken = _names_in(folder)
     while True:
         stem = result_stem(original, model, when, pred_id)
-        names = ResultNames(
-            stem=stem,
-            probability=folder / f"{stem}.{image_format}",
-            labels=folder / f"{LABELS_PREFIX}_{stem}.{image_format}",
-            table=folder / f"{stem}.csv",
-            record=folder / f"{stem}.json",
-        )
-        parquet = names.table.with_suffix(".parquet")
-        if not any(path.name.casefold() in taken for path in (*names.all, parquet)):
+        names = _names_if_free(folder, stem, image_format, taken)
+        if names is not None:
             return names
         pred_id += 1
 
@@ -150,17 +144,26 @@ def corrected_names(
     base, taken, number = _CORRECTED.sub("", stem), _names_in(folder), 1
     while True:
         new = f"{base}_corrected{number if number > 1 else ''}"
-        names = ResultNames(
-            stem=new,
-            probability=folder / f"{new}.{image_format}",
-            labels=folder / f"{LABELS_PREFIX}_{new}.{image_format}",
-            table=folder / f"{new}.csv",
-            record=folder / f"{new}.json",
-        )
-        parquet = names.table.with_suffix(".parquet")
-        if not any(path.name.casefold() in taken for path in (*names.all, parquet)):
+        names = _names_if_free(folder, new, image_format, taken)
+        if names is not None:
             return names
         number += 1
+
+
+def _names_if_free(
+    folder: Path, stem: str, image_format: Literal["tif", "zarr"], taken: Collection[str]
+) -> ResultNames | None:
+    """The files of a result, unless one of them is there already, whatever its case."""
+    names = ResultNames(
+        stem=stem,
+        probability=folder / f"{stem}.{image_format}",
+        labels=folder / f"{LABELS_PREFIX}_{stem}.{image_format}",
+        table=folder / f"{stem}.csv",
+        record=folder / f"{stem}.json",
+    )
+    parquet = names.table.with_suffix(".parquet")
+    is_taken = any(path.name.casefold() in taken for path in (*names.all, parquet))
+    return None if is_taken else names
 
 
 def _names_in(folder: Path) -> set[str]:

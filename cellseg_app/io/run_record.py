@@ -225,7 +225,13 @@ def read_record(path: Path | str) -> RunRecord:
     InputError
         If it is missing, no record, of a newer program, or has values that are not allowed.
     """
-    content = _json_object(Path(path))
+    content = read_json(
+        Path(path),
+        "The record",
+        "It is not a run record: it is no JSON.",
+        "Give the .json beside a result.",
+    )
+    content = content if isinstance(content, dict) else {}
     version = content.get("schema_version")
     if not isinstance(version, int) or "settings" not in content:
         raise InputError("It is not a run record.", "Give the .json beside a result.", path=path)
@@ -247,14 +253,25 @@ def read_record(path: Path | str) -> RunRecord:
         ) from error
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def read_json(path: Path, called: str, problem: str, remedy: str) -> Any:  # noqa: ANN401
+    """What a JSON file holds.
+
+    Parameters
+    ----------
+    path, called
+        The file, and what it is called if it cannot be read.
+    problem, remedy
+        What to say of a file that is no JSON.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is no JSON.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         reason = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise InputError(f"The record {reason}.", "Check the name.", path=path) from error
+        raise InputError(f"{called} {reason}.", "Check the name.", path=path) from error
     except ValueError as error:
-        raise InputError(
-            "It is not a run record: it is no JSON.", "Give the .json beside a result.", path=path
-        ) from error
-    return content if isinstance(content, dict) else {}
+        raise InputError(problem, remedy, path=path) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from cellseg_app.io.run_record import (
     RecordedCorrections,
     RecordedFiles,
     RunRecord,
+    read_json,
     read_record,
     write_record,
 )
@@ -65,13 +65,7 @@ def corrected_table(
     return with_rows(table, rows, gone)
 
 
-def save_corrections(
-    opened: Correctable,
-    edits: LabelEdits,
-    report: Reporting,
-    *,
-    table: pd.DataFrame | None = None,
-) -> RunResult:
+def save_corrections(opened: Correctable, edits: LabelEdits, report: Reporting) -> RunResult:
     """Write labels, table and record of the corrected cells beside the result.
 
     Parameters
@@ -80,8 +74,6 @@ def save_corrections(
         What was corrected, and how.
     report
         Progress, cancelling, sentences.
-    table
-        The corrected table, if it is known already.
 
     Returns
     -------
@@ -100,7 +92,8 @@ def save_corrections(
     started = datetime.now().astimezone()
     for note in opened.notes:
         report.say(note)
-    if table is None and opened.table is not None:
+    table: pd.DataFrame | None = None
+    if opened.table is not None:
         with report.stage("measuring"):
             table = corrected_table(opened.table, edits, opened.measured, report)
     names = corrected_names(
@@ -145,15 +138,9 @@ def read_edits(path: Path, of: Correctable | None = None) -> tuple[Edit, ...]:
     InputError
         The file cannot be read, holds none, or those of other labels.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise InputError(f"The file of edits {reason}.", "Check the name.", path=path) from error
-    except ValueError as error:
-        raise InputError(
-            "It holds no edits: it is no JSON.", "Give a JSON list of edits.", path=path
-        ) from error
+    content = read_json(
+        path, "The file of edits", "It holds no edits: it is no JSON.", "Give a JSON list of edits."
+    )
     if isinstance(content, dict):
         return _edits_of_record(path, of)
     return _validated(content, path)

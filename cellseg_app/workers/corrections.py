@@ -94,31 +94,11 @@ class Corrector:
 
     def undoing(self) -> Work:
         """Work that takes the last edit back."""
-
-        def work(context: JobContext) -> CorrectedCells:
-            begun = self._begin(context)
-            if not self._done:
-                return self._cells(begun, ())
-            step = self._done.pop()
-            begun.edits.undo()
-            self._undone.append(_Step(step.edit, self._swap_rows(begun, step)))
-            return self._cells(begun, _named(step.edit))
-
-        return work
+        return self._stepping(self._done, self._undone, lambda edits, _: edits.undo())
 
     def redoing(self) -> Work:
         """Work that does again what was undone last."""
-
-        def work(context: JobContext) -> CorrectedCells:
-            begun = self._begin(context)
-            if not self._undone:
-                return self._cells(begun, ())
-            step = self._undone.pop()
-            begun.edits.apply(step.edit)
-            self._done.append(_Step(step.edit, self._swap_rows(begun, step)))
-            return self._cells(begun, _named(step.edit))
-
-        return work
+        return self._stepping(self._undone, self._done, lambda edits, edit: edits.apply(edit))
 
     def saving(self) -> Work:
         """Work that writes the corrected result beside the other; gives its `RunResult`."""
@@ -129,6 +109,23 @@ class Corrector:
             begun = self._begin(context)
             # What was touched is measured anew, at one go, as `cellseg correct` does.
             return save_corrections(begun.opened, begun.edits, reporting(context))
+
+        return work
+
+    def _stepping(
+        self,
+        come_from: list[_Step],
+        go_to: list[_Step],
+        step_over: Callable[[LabelEdits, Edit], object],
+    ) -> Work:
+        def work(context: JobContext) -> CorrectedCells:
+            begun = self._begin(context)
+            if not come_from:
+                return self._cells(begun, ())
+            step = come_from.pop()
+            step_over(begun.edits, step.edit)
+            go_to.append(_Step(step.edit, self._swap_rows(begun, step)))
+            return self._cells(begun, _named(step.edit))
 
         return work
 

@@ -59,16 +59,19 @@ class Photographer:
     def shoot(self, name: str, rest_s: float = 1.2) -> None:
         """Save a picture of the screen."""
         self.rest(rest_s)
-        self.until(self._is_drawn, "the 3D picture")
+        self._draw_3d()
         self._number += 1
         path = self._out / f"{self._number:02d}-{name}-{self._mark}.png"
         self.app.primaryScreen().grabWindow(0).save(str(path))
         print(path)
 
-    def _is_drawn(self) -> bool:
-        """Whether 3D is complete: without a graphics card it is drawn band by band."""
-        scene = self.window.viewer.ortho.space.scene
-        return scene is None or not scene.canvas.is_drawing
+    def _draw_3d(self) -> None:
+        """Complete the 3D picture: without a graphics card it is drawn band by band."""
+        space = self.window.viewer.ortho.space
+        if space.scene is not None:
+            space.draw_whole()
+            space.scene.widget.update()
+            self.rest(0.1)
 
     def press(self, action: str) -> None:
         """Trigger an action."""

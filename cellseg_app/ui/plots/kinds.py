@@ -38,16 +38,16 @@ class ImageCells:
     table: CellColumns
 
 
-class Histogram(Plot):
-    """How a column is distributed; a range drawn with the mouse becomes a filter."""
+class _Counts(Plot):
+    """How many cells lie in each part of the range of a column."""
 
     def __init__(self, cells: Cells, appearance: Appearance) -> None:
         super().__init__(cells, appearance, choices=1)
         self.region = pg.LinearRegionItem()
 
-    def draw(self) -> None:
-        """Draw the histogram of the chosen column."""
-        name, kept = self.boxes[0].currentText(), self._cells.kept_cells
+    def _count(self, name: str) -> None:
+        """Have the cells counted that pass the filters; without a column nothing is drawn."""
+        kept = self._cells.kept_cells
         if not name:
             self.figure.clear()
             return
@@ -62,16 +62,30 @@ class Histogram(Plot):
         if bins is None:
             return
         heights, edges = bins
+        self._draw_counts(name, heights, edges)
+        self.region = add_range(self.figure, float(edges[0]), float(edges[-1]))
+        self.figure.autoRange()
+
+    def _draw_counts(self, name: str, heights: npt.NDArray[np.intp], edges: Numbers) -> None:
+        raise NotImplementedError
+
+
+class Histogram(_Counts):
+    """How a column is distributed; a range drawn with the mouse becomes a filter."""
+
+    def draw(self) -> None:
+        """Draw the histogram of the chosen column."""
+        self._count(self.boxes[0].currentText())
+
+    def _draw_counts(self, name: str, heights: npt.NDArray[np.intp], edges: Numbers) -> None:
         colors = self._appearance.colors
         self.figure.addItem(
             pg.BarGraphItem(
                 x0=edges[:-1], x1=edges[1:], height=heights, brush=colors.accent, pen=colors.base
             )
         )
-        self.region = add_range(self.figure, float(edges[0]), float(edges[-1]))
         self.figure.setLabel("bottom", name)
         self.figure.setLabel("left", "cells")
-        self.figure.autoRange()
 
     def selection(self) -> tuple[RangeFilter, ...]:
         """The range along the chosen column."""
@@ -165,44 +179,30 @@ class Scatter(Plot):
         )
 
 
-class DepthProfile(Plot):
+class DepthProfile(_Counts):
     """Cells along Z; a range of depths becomes a filter."""
 
     def __init__(self, cells: Cells, appearance: Appearance) -> None:
-        super().__init__(cells, appearance, choices=1)
+        super().__init__(cells, appearance)
         self.boxes[0].hide()
-        self.region = pg.LinearRegionItem()
         self._column = ""
 
     def draw(self) -> None:
         """Draw how many cells lie at each depth."""
-        kept, names = self._cells.kept_cells, self._cells.table.names
+        names = self._cells.table.names
         name = "centroid_z_um" if "centroid_z_um" in names else "centroid_z_voxel"
-        if name not in names:
-            self.figure.clear()
-            return
-        self._latest.ask(
-            lambda: _histogram(kept, name),
-            lambda bins: self._show(name, bins),
-            at_once=kept.table.in_memory,
-        )
+        self._count(name if name in names else "")
 
-    def _show(self, name: str, bins: Bins | None) -> None:
-        self.figure.clear()
-        if bins is None:
-            return
+    def _draw_counts(self, name: str, heights: npt.NDArray[np.intp], edges: Numbers) -> None:
         self._column = name
-        heights, edges = bins
         colors = self._appearance.colors
         fill = pg.mkColor(colors.accent)
         fill.setAlpha(70)
         self.figure.plot(
             edges, heights, stepMode="center", fillLevel=0, brush=fill, pen=pg.mkPen(colors.accent)
         )
-        self.region = add_range(self.figure, float(edges[0]), float(edges[-1]))
         self.figure.setLabel("bottom", f"depth ({name})")
         self.figure.setLabel("left", "cells per bin")
-        self.figure.autoRange()
 
     def selection(self) -> tuple[RangeFilter, ...]:
         """The range of depths."""

@@ -65,11 +65,6 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
         """Whether the processor draws, band by band."""
         return self._patient
 
-    @property
-    def is_drawing(self) -> bool:
-        """Whether a picture is begun or waited for, and not all of it is drawn yet."""
-        return self._rows_done > 0 or self._rest.isActive()
-
     def update(self, node: object = None) -> None:
         """Ask for a new picture, soon."""
         if not self._patient:
