@@ -22,6 +22,7 @@ from cellseg_app.inference.recognize import recognize
 from cellseg_app.inference.weights_formats import State
 from cellseg_app.training.evaluation import as_batch
 from cellseg_app.training.network_input import OWN_INPUT, NetworkInput
+from cellseg_app.training.requests import TargetKind
 from cellseg_app.training.samples import Sample, list_samples, read_sample
 from cellseg_app.training.settings import OWN_NORMALIZATION, WNET_NORMALIZATION, TrainingSettings
 
@@ -78,7 +79,7 @@ def write_weights(
         weights_file=path.name,
         weights_sha256=sha256_of(path),
         normalization=WNET_NORMALIZATION if unsupervised else OWN_NORMALIZATION,
-        output=_output(settings.architecture),
+        output=_output(settings.architecture, settings.target),
         classes=traits.classes,
         object_diameter_voxels=object_diameter_voxels,
         window_default=max(
@@ -135,14 +136,12 @@ def write_continued(
         "notes": f"Trained further on own data. {start.notes}".strip(),
     }
     if start.output.activation == "stretch_per_window":
-        output = _output(start.architecture).model_dump()
-        if settings.target == "foreground" and start.architecture != "WNet":
-            output["target"] = "foreground"
+        output = _output(start.architecture, settings.target).model_dump()
         changes |= {"output": output, "default_threshold": 0.5, "cellseg3d_compatible": False}
         changes |= {"blend_sigma": ModelCard.model_fields["blend_sigma"].default}
         changes["notes"] = f"Trained further on own data from {start.name}."
     elif start.architecture == "WNet":
-        changes["output"] = _output("WNet").model_dump()
+        changes["output"] = _output("WNet", settings.target).model_dump()
     write_card(ModelCard.model_validate({**start.model_dump(), **changes}), folder / f"{name}.json")
     if _is_published_size(state, start.architecture):
         with atomic_path(folder / f"{name}_cellseg3d.pth") as temporary:
@@ -222,11 +221,11 @@ def bright_class_first(
     return ordered
 
 
-def _output(architecture: str) -> OutputSpec:
+def _output(architecture: str, target: TargetKind) -> OutputSpec:
     if architecture == "WNet":
         return OutputSpec(activation="softmax", target="classes", foreground_class=0)
     activation = "identity" if architecture == "TRAILMAP_MS" else "sigmoid"
-    return OutputSpec(activation=activation, target="centre_peaked")
+    return OutputSpec(activation=activation, target=target)
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

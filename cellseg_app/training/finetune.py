@@ -20,8 +20,8 @@ from cellseg_app.training.export import write_continued
 from cellseg_app.training.finetune_samples import Preparation, prepare_finetuning
 from cellseg_app.training.pairs import find_user_pairs
 from cellseg_app.training.record import record_of, shown_accuracy
-from cellseg_app.training.requests import FinetuneRequest
-from cellseg_app.training.settings import TargetKind, TrainingSettings
+from cellseg_app.training.requests import FinetuneRequest, TargetKind
+from cellseg_app.training.settings import TrainingSettings
 from cellseg_app.training.trainer import train_supervised
 
 _PATCH: Final = 64

@@ -21,8 +21,8 @@ from cellseg_app.inference.cards import Normalization
 from cellseg_app.inference.fingerprint import sha256_of
 from cellseg_app.training.pairs import clean_labels
 from cellseg_app.training.prepare import Pair, read_pair
+from cellseg_app.training.requests import TargetKind
 from cellseg_app.training.samples import Sample, make_sample, write_sample
-from cellseg_app.training.settings import TargetKind
 
 _SMALLEST_PART: Final = 8
 _FEWEST_OBJECTS: Final = 3

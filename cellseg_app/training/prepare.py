@@ -19,6 +19,7 @@ from cellseg_app.core.volume import SpacingZYX
 from cellseg_app.io.naming import volume_name
 from cellseg_app.io.open import open_volume
 from cellseg_app.training.evaluation import drop_small
+from cellseg_app.training.requests import TargetKind
 from cellseg_app.training.samples import make_sample, write_sample
 from cellseg_app.training.simulator.stream import IMAGE_SUFFIX, LABELS_SUFFIX
 from cellseg_app.training.targets import typical_diameter
@@ -79,6 +80,7 @@ def prepare_samples(
     out: Path,
     lattice: Lattice,
     *,
+    target: TargetKind = "centre_peaked",
     workers: int = 1,
     progress: ProgressSink | None = None,
     cancel: CancelToken | None = None,
@@ -93,6 +95,8 @@ def prepare_samples(
         Folder of samples.
     lattice
         Object size on the network's lattice, voxel size of files that do not state it.
+    target
+        What the network is to answer.
     workers
         Processes; 1 works in this one.
     progress, cancel
@@ -107,11 +111,11 @@ def prepare_samples(
     stage = StageProgress(progress, "Prepare samples", len(pairs), cancel=cancel)
     if workers <= 1:
         for pair in pairs:
-            _prepare(pair, out, lattice)
+            _prepare(pair, out, lattice, target)
             stage.advance()
         return
     with worker_pool(workers) as pool:
-        jobs = [pool.submit(_prepare, pair, out, lattice) for pair in pairs]
+        jobs = [pool.submit(_prepare, pair, out, lattice, target) for pair in pairs]
         try:
             for job in as_completed(jobs):
                 job.result()
@@ -121,14 +125,15 @@ def prepare_samples(
             raise
 
 
-def sample_path(pair: Pair, out: Path, lattice: Lattice) -> Path:
-    """Where the sample of a pair lies; another lattice gives another name."""
-    key = hashlib.sha256(f"{pair.image.resolve()}:{lattice}".encode()).hexdigest()[:10]
+def sample_path(pair: Pair, out: Path, lattice: Lattice, target: TargetKind) -> Path:
+    """Where the sample of a pair lies; another lattice or target gives another name."""
+    told = f"{pair.image.resolve()}:{lattice}:{target}"
+    key = hashlib.sha256(told.encode()).hexdigest()[:10]
     return out / f"{pair.name}_{key}.npz"
 
 
-def _prepare(pair: Pair, out: Path, lattice: Lattice) -> None:
-    path = sample_path(pair, out, lattice)
+def _prepare(pair: Pair, out: Path, lattice: Lattice, target: TargetKind) -> None:
+    path = sample_path(pair, out, lattice, target)
     if path.exists():
         return
     image, labels, step = read_pair(pair, lattice.fallback_spacing_um_zyx)
@@ -143,6 +148,7 @@ def _prepare(pair: Pair, out: Path, lattice: Lattice) -> None:
         step_zyx=step,
         object_diameter_voxels=lattice.object_diameter_voxels,
         diameter=diameter or edge / chance.uniform(6, 10),
+        target=target,
     )
     write_sample(sample, path)
 

@@ -26,6 +26,8 @@ Positive3 = tuple[float, float, float]
 Span = tuple[float, float]
 # A name becomes a file name, and may come from a stranger's card.
 CardName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=100)]
+# A map that rises from 0.5 at the border of a cell to 1 at its centre, or 1 inside and 0 outside.
+TargetKind = Literal["centre_peaked", "foreground"]
 PresetName = Literal["mixed", "tissue", "embryo", "culture", "two_photon", "empty"]
 
 
@@ -105,6 +107,11 @@ class TrainingRequest(_Learning):
     workers: int = Field(1, ge=1, description="Processes that prepare samples.")
     object_diameter_voxels: float = Field(
         11.0, gt=0, description="Diameter of a typical object as the network sees it, in voxels."
+    )
+    target: TargetKind = Field(
+        "centre_peaked",
+        description="What the network is to answer: a map that rises towards the centre of every "
+        "cell, or cells without the voxels that touch another one.",
     )
     licence: str = ""
 

@@ -19,7 +19,8 @@ from cellseg_app.inference.cards import Normalization
 from cellseg_app.inference.normalize import IntensityScale, intensity_scale
 from cellseg_app.inference.resample import ResampledArray, resample
 from cellseg_app.training.foreground import plain_foreground
-from cellseg_app.training.settings import OWN_NORMALIZATION, TargetKind
+from cellseg_app.training.requests import TargetKind
+from cellseg_app.training.settings import OWN_NORMALIZATION
 from cellseg_app.training.targets import centre_peaked, resample_labels, typical_diameter
 
 LOW_QUANTILE = OWN_NORMALIZATION.low_quantile

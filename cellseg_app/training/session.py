@@ -77,7 +77,13 @@ def _settings(
         learn, judge = _split(find_pairs(folder), request.hold_out)
         for pairs, out in ((learn, request.out / "samples" / f"{number}"), (judge, validation)):
             prepare_samples(
-                pairs, out, lattice, workers=request.workers, progress=progress, cancel=cancel
+                pairs,
+                out,
+                lattice,
+                target=request.target,
+                workers=request.workers,
+                progress=progress,
+                cancel=cancel,
             )
         if not learn:
             raise SettingsError("Every volume is held out.", "Hold out fewer.", path=folder)
@@ -99,6 +105,9 @@ def _settings(
         threads=request.threads,
         validate_every_steps=request.validate_every_steps,
         channels_last=request.network in CHANNELS_LAST,
+        target=request.target,
+        # The F1 of training parts every map at its peaks; a flat one has none.
+        judge_by="dice" if request.target == "foreground" else "both",
     )
 
 

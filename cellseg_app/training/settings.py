@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cellseg_app.inference.cards import Normalization
 from cellseg_app.inference.devices import native_half_precision
+from cellseg_app.training.requests import TargetKind
 
 Precision = Literal["auto", "float32", "bfloat16"]
-TargetKind = Literal["centre_peaked", "foreground"]
 # Measured: a fifth to a third faster; SegResNet's group normalization makes it slower there.
 CHANNELS_LAST = frozenset({"TRAILMAP_MS", "VNet", "SwinUNetR"})
 # What our own networks see: one scale a volume.

@@ -27,6 +27,7 @@ from cellseg_app.training.requests import (
     FinetuneRequest,
     PresetName,
     SimulationRequest,
+    TargetKind,
     TrainingRequest,
     with_default_options,
 )
@@ -127,6 +128,7 @@ _PAIRS: Final = (
 _NETWORK: Final = Flag(
     "--network", "network", choices=tuple(n for n in DEFAULT_OPTIONS if n != "WNet")
 )
+_TARGET: Final = Flag("--target", "target", choices=get_args(TargetKind))
 _WEIGHTS: Final = Flag(
     "--weights", "weights", metavar="FILE|NAME", role="weights", show=_with_folder
 )
@@ -191,7 +193,7 @@ def _adapt(
 
 KINDS: Final[Mapping[str, StepKind]] = {
     "simulate": StepKind(SimulationRequest, _SIMULATION, _simulate, {}),
-    "supervised": StepKind(TrainingRequest, (_NETWORK, *_PAIRS), _train, {}),
+    "supervised": StepKind(TrainingRequest, (_NETWORK, *_PAIRS, _TARGET), _train, {}),
     "wnet": StepKind(TrainingRequest, _PAIRS, _train, {"network": "WNet"}),
     "finetune": StepKind(FinetuneRequest, _FINETUNE, _finetune, {}),
     "adapt": StepKind(AdaptRequest, _ADAPT, _adapt, {}),

@@ -27,8 +27,9 @@ from cellseg_app.inference.nets import build_network
 from cellseg_app.training.evaluation import Predict, predictor
 from cellseg_app.training.foreground import plain_foreground
 from cellseg_app.training.prepare import Lattice, find_pairs, prepare_samples
+from cellseg_app.training.requests import TargetKind
 from cellseg_app.training.samples import list_samples, read_sample, write_sample
-from cellseg_app.training.settings import SampleFolder, TargetKind, TrainingSettings
+from cellseg_app.training.settings import SampleFolder, TrainingSettings
 from cellseg_app.training.trainer import train_supervised
 
 _HELD_OUT: Final = 20

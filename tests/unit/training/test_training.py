@@ -23,7 +23,7 @@ from cellseg_app.training.losses import (
     uneven_classes_loss,
 )
 from cellseg_app.training.requests import TrainingRequest
-from cellseg_app.training.samples import Sample, write_sample
+from cellseg_app.training.samples import Sample, list_samples, read_sample, write_sample
 from cellseg_app.training.session import run_training
 from cellseg_app.training.settings import SampleFolder, TrainingSettings
 from cellseg_app.training.simulator import SimulationSettings, simulate_to_folder
@@ -126,6 +126,27 @@ def test_from_simulation_to_weights_that_load_strictly(tmp_path: Path) -> None:
     assert "cellseg train supervised" in loaded.card.training.command
     with torch.inference_mode():
         assert loaded.module(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 1, 16, 16, 16)
+
+
+def test_a_plain_foreground_can_be_the_target_and_the_card_says_so(tmp_path: Path) -> None:
+    simulation = SimulationSettings(extent_diameters=4, diameter_voxels=(8, 8))
+    simulate_to_folder(simulation, tmp_path / "data", count=1, seed=3)
+    request = TrainingRequest(
+        options={"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "vae": False},
+        data=((tmp_path / "data", 1.0),),
+        out=tmp_path / "own",
+        steps=1,
+        batch=1,
+        patch_voxels=32,
+        threads=1,
+        target="foreground",
+    )
+    card = read_card(run_training(request))
+    assert card.output.target == "foreground"
+    assert card.training is not None
+    assert "--target foreground" in card.training.command
+    for path in list_samples([tmp_path / "own" / "samples" / "0"]):
+        assert set(np.unique(read_sample(path).target)) == {0, 255}
 
 
 def test_wnet_learns_the_bright_class_first_without_labels(samples: Path, tmp_path: Path) -> None:
