@@ -28,7 +28,7 @@ import psutil
 from tests.benchmarks.speed_plot import bars
 
 NETWORKS = ("SegResNet", "SwinUNetR", "TRAILMAP_MS", "WNet", "VNet")
-ROWS = ("windows", "cells", "run", "sparse", "sizes")
+ROWS = ("windows", "cells", "run", "sparse", "bundled", "sizes")
 _FOREIGN_SHARE = 0.08
 Row = dict[str, Any]
 
@@ -73,9 +73,13 @@ def _measured(asked: argparse.Namespace) -> Iterator[Row]:
             "cells": f"{found['baseline_cells']}/{found['own_cells']}",
             "foreign": found["foreign"],
         }
-    if {"run", "sparse"} & set(asked.rows):
+    if {"run", "sparse", "bundled"} & set(asked.rows):
         with tempfile.TemporaryDirectory() as volumes:
-            yield from _run_rows(asked, volumes)
+            _task("make_volumes", asked.edge, volumes, clock=asked.clock)
+            if {"run", "sparse"} & set(asked.rows):
+                yield from _run_rows(asked, volumes)
+            if "bundled" in asked.rows:
+                yield from _bundled_rows(asked, Path(volumes, "crowded.tif"))
     for size in asked.sizes if "sizes" in asked.rows else ():
         with tempfile.TemporaryDirectory() as volumes:
             _task("make_volumes", size, volumes, clock=asked.clock)
@@ -91,7 +95,6 @@ def _measured(asked: argparse.Namespace) -> Iterator[Row]:
 
 
 def _run_rows(asked: argparse.Namespace, volumes: str) -> Iterator[Row]:
-    _task("make_volumes", asked.edge, volumes, clock=asked.clock)
     dense = _task("own_run", volumes, clock=asked.clock)
     if "run" in asked.rows:
         baseline = _task("baseline_run", volumes, clock=asked.clock)
@@ -117,6 +120,19 @@ def _run_rows(asked: argparse.Namespace, volumes: str) -> Iterator[Row]:
             "foreign": few["foreign"],
             "stages": json.dumps(few["stages"]),
         }
+
+
+def _bundled_rows(asked: argparse.Namespace, simulated: Path) -> Iterator[Row]:
+    for path in (simulated, *asked.real):
+        place = f"{asked.edge}³" if path == simulated else path.parent.name
+        for network in asked.networks:
+            found = _task("bundled_run", str(path.resolve()), network, clock=asked.clock)
+            yield {
+                "what": f"bundled {network}, whole run, {place}",
+                "ratio": found["baseline_s"] / found["own_s"],
+                "cells": f"{found.pop('baseline_cells')}/{found.pop('own_cells')}",
+                **found,
+            }
 
 
 def _window_rows(network: str, found: Row, most: Row) -> Iterator[Row]:
@@ -202,6 +218,9 @@ def _arguments() -> argparse.Namespace:
         choices=("wall", "cpu"),
         default="wall",
         help="cpu: processor time on one thread, for a machine that does other work too",
+    )
+    parser.add_argument(
+        "--real", nargs="+", type=Path, default=[], help="further volumes for the bundled networks"
     )
     parser.add_argument("--out", type=Path, default=Path("speed"))
     return parser.parse_args()

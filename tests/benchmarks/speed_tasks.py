@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cellseg_app.inference.runtime.agreement import dice_of
 from cellseg_app.inference.runtime.forwards import open_forward
 from cellseg_app.io.tiff_write import write_volume_tiff
+from tests.benchmarks.bundled_runs import bundled_run
 from tests.benchmarks.postprocess import (
     AS_THE_PLUGIN,
     measure,
@@ -208,7 +209,7 @@ def _stretched(answer: torch.Tensor) -> torch.Tensor:
 
 TASKS: dict[str, Callable[..., Result]] = {
     task.__name__: task
-    for task in (peak, windows, cells, make_volumes, baseline_run, own_run, sparse_run)
+    for task in (peak, windows, cells, make_volumes, baseline_run, own_run, sparse_run, bundled_run)
 }
 
 
