@@ -30,10 +30,10 @@ from cellseg_app.io.inputs import expand_inputs
 from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.pipeline.batch import BatchEvent, run_batch
 from cellseg_app.pipeline.networks import network_for, network_of_record
+from cellseg_app.pipeline.preparing import RunRequest, prepare
 from cellseg_app.pipeline.recording import settings_to_repeat
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.resegment import find_probability, resegment
-from cellseg_app.pipeline.run_volume import RunRequest, prepare
 
 
 def add_run_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

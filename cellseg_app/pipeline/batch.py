@@ -24,9 +24,10 @@ from cellseg_app.io.log_file import log_to
 from cellseg_app.io.naming import free_path
 from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.io.space import require_writable
+from cellseg_app.pipeline.preparing import RunRequest
 from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.run_volume import RunRequest, identity_of_run, run_volume
+from cellseg_app.pipeline.run_volume import identity_of_run, run_volume
 from cellseg_app.pipeline.workspace import (
     FOLDER_NAME,
     fingerprint,

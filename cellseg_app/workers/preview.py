@@ -56,7 +56,7 @@ def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, regi
     def work(context: JobContext) -> Preview:
         from cellseg_app.analysis.class_choice import foreground_class
         from cellseg_app.pipeline.choices import CellDefaults
-        from cellseg_app.pipeline.run_volume import RunRequest, prepare
+        from cellseg_app.pipeline.preparing import RunRequest, prepare
 
         loaded = shelf.network(settings.network)
         report = reporting(context)

@@ -113,7 +113,7 @@ def estimating(
     """Work that gives the `Estimate` of one volume's run, and says the notes about it."""
 
     def work(context: JobContext) -> object:
-        from cellseg_app.pipeline.run_volume import RunRequest, prepare
+        from cellseg_app.pipeline.preparing import RunRequest, prepare
 
         request = RunRequest(source, output_folder, settings, datetime.now().astimezone())
         ready = prepare(request, shelf.network(settings.network), reporting(context))

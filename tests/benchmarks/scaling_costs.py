@@ -53,7 +53,7 @@ from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.windows import sample_starts, window_region
 from cellseg_app.io.ome_zarr_layout import Block
 from cellseg_app.io.ome_zarr_write import OmeZarrImage
-from cellseg_app.pipeline import cell_places, network_stage, run_volume
+from cellseg_app.pipeline import cell_places, network_stage, preparing, run_volume
 from cellseg_app.pipeline.networks import network_for
 from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
@@ -226,7 +226,7 @@ def _nothing(item: int) -> int:
 
 def _run(
     source: Path, cluster: Cluster | None
-) -> tuple[dict[str, float], Timeline, run_volume.Prepared]:
+) -> tuple[dict[str, float], Timeline, preparing.Prepared]:
     """Seconds by part of a run that is worked on in blocks, however small."""
     settings = RunSettings(
         network=NetworkSettings(name="SegResNet"),
@@ -235,10 +235,10 @@ def _run(
         output=OutputSettings(format="zarr"),
     )
     out = source.parent / f"scaling-out-{os.getpid()}"
-    request = run_volume.RunRequest(source, out, settings, datetime.now().astimezone())
+    request = preparing.RunRequest(source, out, settings, datetime.now().astimezone())
     timeline = Timeline()
     report = Reporting(timeline.listen)
-    prepared: list[run_volume.Prepared] = []
+    prepared: list[preparing.Prepared] = []
     with _as_large_volumes(prepared):
         loaded = network_for(settings.network)
         begin = time.perf_counter()
@@ -250,12 +250,12 @@ def _run(
 
 
 @contextmanager
-def _as_large_volumes(prepared: list[run_volume.Prepared]) -> Iterator[None]:
-    modules = (network_stage, cell_places, run_volume)
+def _as_large_volumes(prepared: list[preparing.Prepared]) -> Iterator[None]:
+    modules = (network_stage, cell_places, preparing)
     before = [module.MOST_FLAT_VOXELS for module in modules]
     prepare = run_volume.prepare
 
-    def kept(*arguments: Any, **options: Any) -> run_volume.Prepared:
+    def kept(*arguments: Any, **options: Any) -> preparing.Prepared:
         prepared.append(prepare(*arguments, **options))
         return prepared[-1]
 

@@ -42,9 +42,10 @@ from cellseg_app.io.ome_zarr_write import OmeZarrImage
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
 from cellseg_app.pipeline import network_stage
+from cellseg_app.pipeline.preparing import RunRequest
 from cellseg_app.pipeline.remote_blocks import Cluster
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.run_volume import RunRequest, run_volume
+from cellseg_app.pipeline.run_volume import run_volume
 from cellseg_app.pipeline.workspace import FOLDER_NAME
 from tests.blur_network import write_blur_network
 from tests.synthetic_cells import touching_ellipsoids

@@ -11,8 +11,9 @@ from cellseg_app.core.progress import CancelToken, Progress
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.inference.weights import load_network
 from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.pipeline.preparing import RunRequest
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.run_volume import RunRequest, run_volume
+from cellseg_app.pipeline.run_volume import run_volume
 from cellseg_app.pipeline.workspace import FOLDER_NAME
 from tests.blur_network import write_blur_network
 

@@ -37,10 +37,10 @@ from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import read_record
 from cellseg_app.io.tiff_write import write_volume_tiff
-from cellseg_app.pipeline import cell_places, network_stage
-from cellseg_app.pipeline import run_volume as run_volume_module
+from cellseg_app.pipeline import cell_places, network_stage, preparing
+from cellseg_app.pipeline.preparing import RunRequest
 from cellseg_app.pipeline.reporting import Reporting
-from cellseg_app.pipeline.run_volume import RunRequest, run_volume
+from cellseg_app.pipeline.run_volume import run_volume
 from cellseg_app.pipeline.workspace import FOLDER_NAME
 from tests.blur_network import write_blur_network
 from tests.synthetic_cells import touching_ellipsoids
@@ -292,7 +292,7 @@ run(Path(sys.argv[1]), Path(sys.argv[2]))
 def test_empty_windows_are_told_in_a_coarser_level_and_never_read(
     scene: Path, in_blocks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_volume_module, "MOST_FLAT_VOXELS", 0)
+    monkeypatch.setattr(preparing, "MOST_FLAT_VOXELS", 0)
     shape = (96, 128, 256)
     image = np.random.default_rng(0).normal(200, 10, shape)
     image[:, :, :60] += 1000 * (touching_ellipsoids((96, 128, 60), 60, seed=0) > 0)
