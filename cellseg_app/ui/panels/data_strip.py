@@ -133,7 +133,7 @@ class DataStrip(QWidget):
         self.from_file.setVisible(origin != "file")
         self.offer_spread(self._has_others)
         if spacing is None:
-            self._say_ratio("The file states none: please enter it.", role="error")
+            self._say_ratio("Please enter it.", role="error")
         else:
             lateral = (spacing[1] * spacing[2]) ** 0.5
             self._say_ratio(f"z : xy = {spacing[0] / lateral:.3g}, {_ORIGINS[origin]}", role="hint")
