@@ -24,7 +24,7 @@ from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.core.interrupt import cancel_on_interrupt
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import RunSettings
-from cellseg_app.core.sources import may_be_there
+from cellseg_app.core.sources import address_of, may_be_there, shown
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.io.inputs import expand_inputs
 from cellseg_app.io.run_record import RunRecord, read_record
@@ -172,16 +172,16 @@ def _estimate_only(
             report.say(note)
         display.event(
             "result",
-            f"{source.name}: {ready.estimate.sentence()}",
-            file=str(source),
+            f"{_named(source)}: {ready.estimate.sentence()}",
+            file=shown(source),
             estimate=ready.estimate.as_dict(),
         )
     return 0
 
 
 def _show(event: BatchEvent, display: Display) -> None:
-    place = f"[{event.number}/{event.total}] {event.source.name}"
-    values: dict[str, Any] = {"file": str(event.source), "state": event.state}
+    place = f"[{event.number}/{event.total}] {_named(event.source)}"
+    values: dict[str, Any] = {"file": shown(event.source), "state": event.state}
     if event.failure is not None:
         text = f"{place}: {event.failure.problem} {event.failure.remedy}"
         display.event("error", text, bug=event.failure.bug, **values)
@@ -194,6 +194,10 @@ def _show(event: BatchEvent, display: Display) -> None:
         display.event("result", text, record=str(event.record), **values)
     else:
         display.event("started", place, **values)
+
+
+def _named(source: Path) -> str:
+    return address_of(source) or source.name
 
 
 def _resegment(arguments: argparse.Namespace) -> int:

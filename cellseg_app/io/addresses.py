@@ -1,6 +1,7 @@
 """Reading what lies at an address (https, s3 and what else fsspec knows) instead of on a disk.
 
-Nothing is ever fetched but what a user named.
+Account, endpoint and region of S3 are taken from where all its tools take them: the variables
+`AWS_…` of the environment and the files in `~/.aws`. Nothing is ever fetched but what a user named.
 """
 
 from __future__ import annotations
@@ -31,9 +32,17 @@ _T = TypeVar("_T")
 
 def storage_options(address: str) -> dict[str, Any]:
     """What fsspec must be told to open an address: public buckets are read without an account."""
-    if not address.startswith("s3://"):
+    if not _is_s3(address):
         return {}
-    return {"anon": not _has_s3_account()}
+    # With more than one, s3fs asks for the size of each chunk before it asks for the chunk.
+    return {"anon": not _has_s3_account(), "max_concurrency": 1}
+
+
+def what_to_check(address: str) -> str:
+    """What a user can do where nothing is found or nobody answers."""
+    if _is_s3(address):
+        return "Check the address, the connection, and AWS_ENDPOINT_URL if it is not Amazon's."
+    return "Check the address and the connection."
 
 
 def read_bytes(address: str) -> bytes | None:
@@ -104,6 +113,10 @@ def _file_system(address: str) -> tuple[Any, str]:
     return found
 
 
+def _is_s3(address: str) -> bool:
+    return address.startswith("s3://")
+
+
 @lru_cache(maxsize=1)
 def _has_s3_account() -> bool:
     try:
@@ -122,13 +135,17 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _unreachable(address: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    reason = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
     status = getattr(error, "status", None)
     if status in (401, 403) or isinstance(error, PermissionError):
-        remedy = "It asks for an account; give it as the storage's own tools expect it."
-        return InputError(f"It may not be read ({reason}).", remedy, path=address)
-    return InputError(
-        f"It cannot be read ({reason}).",
-        "Check the address and the connection.",
-        path=address,
-    )
+        return InputError(f"It may not be read ({reason}).", _how_to_log_in(address), path=address)
+    return InputError(f"It cannot be read ({reason}).", what_to_check(address), path=address)
+
+
+def _how_to_log_in(address: str) -> str:
+    if _is_s3(address):
+        return (
+            "Give an account that may read it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or AWS_PROFILE."
+        )
+    return "It asks for an account; give it as the storage's own tools expect it."

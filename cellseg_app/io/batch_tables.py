@@ -10,6 +10,7 @@ import pandas as pd
 
 from cellseg_app.atomic import atomic_path
 from cellseg_app.core.results import RunFailure
+from cellseg_app.core.sources import shown
 from cellseg_app.io.parquet_table import PARQUET, parquet_pieces
 from cellseg_app.io.table import BOM, csv_text, read_table, read_table_header, write_table
 
@@ -51,7 +52,7 @@ def write_errors(path: Path | str, failures: Sequence[RunFailure]) -> Path:
     """Write ``errors.csv``: one row per volume that could not be done, and what to do about it."""
     rows = [
         {
-            "file": str(failure.source),
+            "file": shown(failure.source),
             "problem": failure.problem,
             "remedy": failure.remedy,
             "kind": "bug" if failure.bug else "input",

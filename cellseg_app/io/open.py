@@ -9,6 +9,7 @@ from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import DataSettings
 from cellseg_app.core.sources import address_of
 from cellseg_app.core.volume import LazyArray, SpacingZYX, Volume
+from cellseg_app.io.addresses import what_to_check
 from cellseg_app.io.axes import StoredImage, ZyxArray, choose
 from cellseg_app.io.finite import FiniteArray, check_values
 from cellseg_app.io.inputs import expand_inputs
@@ -150,7 +151,7 @@ def read_stored(path: Path, *, level: int = 0) -> StoredImage:
         if not is_zarr(path):
             raise InputError(
                 "There is no OME-Zarr at this address.",
-                "Only OME-Zarr is read from addresses; download other files first.",
+                f"{what_to_check(address)} Other files must be downloaded first.",
                 path=address,
             )
         return read_ome_zarr(path, level=level)

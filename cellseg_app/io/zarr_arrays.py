@@ -104,9 +104,8 @@ def _open(folder: Path) -> _Array:
 
 def _open_remote(address: str) -> _Array:
     if not HAS_ZARR_3 and read_bytes(f"{address}/zarr.json") is not None:
-        return patiently(
-            lambda: _TensorstoreArray(f"{address}/"), address, pauses_s=OPENING_PAUSES_S
-        )
+        place = _place_for_tensorstore(address)
+        return patiently(lambda: _TensorstoreArray(place), address, pauses_s=OPENING_PAUSES_S)
 
     def opened() -> _Array:
         try:
@@ -120,6 +119,15 @@ def _open_remote(address: str) -> _Array:
         return array
 
     return patiently(opened, address, pauses_s=OPENING_PAUSES_S)
+
+
+def _place_for_tensorstore(address: str) -> dict[str, str] | str:
+    """Tensorstore does not look at AWS_ENDPOINT_URL itself, and would ask Amazon."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not address.startswith("s3://") or not endpoint:
+        return f"{address}/"
+    bucket, _, folder = address.removeprefix("s3://").partition("/")
+    return {"driver": "s3", "bucket": bucket, "path": f"{folder}/", "endpoint": endpoint}
 
 
 def version_to_write(wanted: OmeVersion) -> OmeVersion:

@@ -140,16 +140,17 @@ def _attempt(
         raise
     except UserError as error:
         _log.error("%s", error)
+        problem = error.problem
         # Another file than the volume: a mask, weights, the output folder.
-        other = error.path is not None and Path(error.path) != request.source
-        problem = f"{error.path}: {error.problem}" if other else error.problem
+        if error.path is not None and Path(error.path) != request.source:
+            problem = f"{shown(error.path)}: {problem}"
         return RunFailure(request.source, problem, error.remedy)
     except MemoryError:
         problem, remedy = "Memory ran out.", "Close other programs, or choose smaller windows."
-        _log.exception("%s: %s", request.source, problem)
+        _log.exception("%s: %s", shown(request.source), problem)
         return RunFailure(request.source, problem, remedy)
     except Exception as error:  # noqa: BLE001 - a bug met by one volume must not end the others
-        _log.exception("%s: unexpected failure", request.source)
+        _log.exception("%s: unexpected failure", shown(request.source))
         detail = traceback.format_exception_only(error)[-1].strip()
         remedy = "This is a bug; please report it with the log beside the results."
         return RunFailure(request.source, detail, remedy, bug=True)

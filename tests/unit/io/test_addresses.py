@@ -133,6 +133,11 @@ def test_a_place_that_does_not_answer_is_said() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.registry import _registry
+
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # As if nothing of it had been loaded before either.
+    monkeypatch.delitem(_registry, "s3", raising=False)
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(InputError, match=r"need the package s3fs.*cellseg-app\[remote\]"):
         open_volume(as_source("s3://bucket/a.zarr"))
