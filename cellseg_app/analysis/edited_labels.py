@@ -7,6 +7,7 @@ voxel's part.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,12 @@ class EditedLabels:
         for place in np.flatnonzero(met.all(axis=1)):
             self._rewrite(result, key, self.rewrites[place], self._boxes[place])
         return result
+
+    def changed_since(self, before: tuple[Rewrite, ...]) -> tuple[Region, ...]:
+        """Boxes outside of which the labels are what they were after other rewrites."""
+        pairs = zip(self.rewrites, before, strict=False)
+        n = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], pairs))
+        return tuple(rewrite.box for rewrite in (*self.rewrites[n:], *before[n:]))
 
     def _rewrite(
         self, result: npt.NDArray[Any], key: tuple[slice, ...], rewrite: Rewrite, box: Region

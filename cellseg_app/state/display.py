@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from psygnal import SignalGroupDescriptor
 
+from cellseg_app.core.blocks import Region
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 
 LayerKind = Literal["image", "probability", "labels"]
@@ -18,6 +19,22 @@ CameraKind = Literal["turntable", "orbit"]
 
 # A voxel is drawn as a cube where neither the file nor the user said its size.
 UNKNOWN_SPACING: SpacingZYX = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """What became of voxels shown before.
+
+    Attributes
+    ----------
+    before
+        The voxels before, with the same axes.
+    boxes
+        Outside of these nothing is different.
+    """
+
+    before: LazyArray
+    boxes: tuple[Region, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +57,8 @@ class Layer:
     coarser
         The same at lower resolutions, finest first, as the levels of a pyramid; they are read
         where the screen shows no more than they hold.
+    change
+        In what the voxels differ from some shown before; None where nothing is known of that.
     """
 
     key: str
@@ -49,6 +68,7 @@ class Layer:
     spacing_um_zyx: SpacingZYX | None = None
     origin_zyx: ShapeZYX = (0, 0, 0)
     coarser: tuple[Layer, ...] = ()
+    change: Change | None = None
 
     @property
     def shape_zyx(self) -> ShapeZYX:
@@ -65,6 +85,10 @@ class Layer:
     def scale_zyx(self) -> SpacingZYX:
         """Size of a voxel as it is drawn: µm, or 1 where the size is unknown."""
         return self.spacing_um_zyx or UNKNOWN_SPACING
+
+    def follows(self, other: Layer) -> bool:
+        """Whether it is known in what this layer differs from another."""
+        return self.change is not None and self.change.before is other.data
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
-from cellseg_app.state.display import Layer
+from cellseg_app.state.display import Change, Layer
 from cellseg_app.state.slicing import PLANES, SliceRequest
 from cellseg_app.viewers.shrinking import block_mean
 
@@ -40,12 +40,16 @@ class Overview:
     step_zyx
         Voxels of the layer to a voxel of `data`; whole numbers, unless the layer has a pyramid of
         other factors.
+    change
+        Boxes of `data` outside of which it is the overview of other voxels, `change.before`; None
+        if that is not known.
     """
 
     layer: Layer
     class_index: int
     data: npt.NDArray[Any]
     step_zyx: SpacingZYX
+    change: Change | None = None
 
     @property
     def badge(self) -> str:
@@ -127,15 +131,14 @@ def build_overview(
         None if `stale` turned true meanwhile.
     """
     base = layer
-    layer, step_zyx, own_step = _level_for(layer, step_zyx)
+    layer, step_zyx, own_step = level_for(layer, step_zyx)
     shape = layer.shape_zyx
     if step_zyx == (1, 1, 1) and isinstance(layer.data, np.ndarray) and layer.data.ndim == 3:
         return Overview(base, class_index, layer.data, own_step)
     sizes = [-(-n // s) for n, s in zip(shape, step_zyx, strict=True)]
-    first = step_zyx[0] // 2 if shape[0] > step_zyx[0] // 2 else 0
+    first = first_plane(shape[0], step_zyx[0])
     out: npt.NDArray[Any] | None = None
-    plane_bytes = shape[1] * shape[2] * layer.data.dtype.itemsize
-    n_at_once = _planes_at_once(plane_bytes, step_zyx[0])
+    n_at_once = planes_at_once(layer, step_zyx[0])
     for low in range(0, sizes[0], n_at_once):
         high = min(low + n_at_once, sizes[0])
         planes = slice(first + low * step_zyx[0], min(first + high * step_zyx[0], shape[0]))
@@ -149,7 +152,7 @@ def build_overview(
     return Overview(base, class_index, out, own_step)
 
 
-def _level_for(layer: Layer, step_zyx: ShapeZYX) -> tuple[Layer, ShapeZYX, SpacingZYX]:
+def level_for(layer: Layer, step_zyx: ShapeZYX) -> tuple[Layer, ShapeZYX, SpacingZYX]:
     """The level of a layer that a step is made from, the step from there, and the whole step.
 
     The coarsest level that gives the step exactly; of a pyramid with other factors the coarsest
@@ -248,7 +251,14 @@ def coarse_slice(
     return flat, (top, left, height, width)
 
 
-def _planes_at_once(plane_bytes: int, step: int) -> int:
+def first_plane(n_planes: int, step: int) -> int:
+    """The plane that stands for the first `step` ones."""
+    return step // 2 if n_planes > step // 2 else 0
+
+
+def planes_at_once(layer: Layer, step: int) -> int:
+    """How many planes, one of `step`, are read together."""
+    plane_bytes = layer.shape_zyx[1] * layer.shape_zyx[2] * layer.data.dtype.itemsize
     # Whole chunks of a chunked file, which are most often 64 or fewer planes deep: each would be
     # decoded twice otherwise.
     whole_chunks = max(1, _CHUNK_PLANES // step)

@@ -9,8 +9,11 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
+from cellseg_app.core.blocks import Region
 from cellseg_app.core.errors import UserError
+from cellseg_app.core.volume import LazyArray
 from cellseg_app.state.display import Layer
+from cellseg_app.viewers.changed_overview import changed_overview
 from cellseg_app.viewers.overview import (
     Overview,
     Statistics,
@@ -36,6 +39,15 @@ class _Finding:
     overview: Overview | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """An overview, and in what the newest voxels known differ from those it was made of."""
+
+    overview: Overview
+    newest: LazyArray
+    boxes: tuple[Region, ...] = ()
+
+
 class Survey(QObject):
     """Makes statistics and overviews; for a layer and class the newest request replaces others."""
 
@@ -50,6 +62,8 @@ class Survey(QObject):
         self._quick = ThreadPoolExecutor(1, thread_name_prefix="contrast")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="overview")
         self._newest: dict[_Job, int] = {}
+        # Of labels, which may change in places; only the slow thread looks at it.
+        self._made: dict[_Job, _Made] = {}
         self._counter = 0
         self._closed = False
         self._found.connect(self._on_found, Qt.ConnectionType.QueuedConnection)
@@ -70,6 +84,8 @@ class Survey(QObject):
         """Give up what is under way for a layer."""
         for job in [job for job in self._newest if job[0] == key]:
             del self._newest[job]
+            if not self._closed:
+                self._submit(self._slow, self._let_go, job)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -99,6 +115,7 @@ class Survey(QObject):
             self._emit(_Finding(job, layer, number, statistics=found))
 
     def _build(self, job: _Job, layer: Layer, number: int) -> None:
+        made = self._followed(job, layer)
         if self._is_stale(job, number):
             return
         step = choose_step(
@@ -108,11 +125,35 @@ class Survey(QObject):
             n_bytes=self.n_bytes,
             max_size=self.max_size,
         )
-        overview = build_overview(
-            layer, job[1], step_zyx=step, stale=lambda: self._is_stale(job, number)
-        )
-        if overview is not None:
-            self._emit(_Finding(job, layer, number, overview=overview))
+
+        def stale() -> bool:
+            return self._is_stale(job, number)
+
+        found = None
+        if made is not None:
+            found = changed_overview(made.overview, layer, made.boxes, step_zyx=step, stale=stale)
+        if found is None and not stale():
+            found = build_overview(layer, job[1], step_zyx=step, stale=stale)
+        if found is None:
+            return
+        if layer.kind == "labels":
+            self._made[job] = _Made(found, layer.data)
+        self._emit(_Finding(job, layer, number, overview=found))
+
+    def _followed(self, job: _Job, layer: Layer) -> _Made | None:
+        """The overview that a layer's can be made from, and in what they differ.
+
+        What changed is remembered even if nobody waits for this layer's any more.
+        """
+        made, change = self._made.get(job), layer.change
+        if made is None or change is None or change.before is not made.newest:
+            return None
+        made = _Made(made.overview, layer.data, (*made.boxes, *change.boxes))
+        self._made[job] = made
+        return made
+
+    def _let_go(self, job: _Job) -> None:
+        self._made.pop(job, None)
 
     def _emit(self, finding: _Finding) -> None:
         if not self._closed:

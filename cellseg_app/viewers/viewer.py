@@ -248,8 +248,10 @@ class Viewer(QWidget):
     def _forget(self, layers: Iterable[Layer]) -> None:
         for layer in layers:
             self.reader.forget(layer)
-            self.survey.forget(layer.key)
             self._statistics.pop(layer.key, None)
+            # What only changed has its overview made from the one before.
+            if not any(new.key == layer.key and new.follows(layer) for new in self._layers):
+                self.survey.forget(layer.key)
 
     def _survey(self, layers: Iterable[Layer]) -> None:
         self.survey.start(layers, self.state.class_index)

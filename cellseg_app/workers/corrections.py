@@ -12,12 +12,14 @@ import pandas as pd
 from cellseg_app.core.cell_columns import frame_of
 from cellseg_app.core.edits import DeleteCells, Edit, MergeCells
 from cellseg_app.core.volume import LazyArray
+from cellseg_app.state.display import Change
 from cellseg_app.workers.files import CoarserLevel
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.results import LoadedResult
 from cellseg_app.workers.runs import reporting
 
 if TYPE_CHECKING:
+    from cellseg_app.analysis.edited_labels import EditedLabels
     from cellseg_app.analysis.edits import LabelEdits
     from cellseg_app.core.results import RunResult
     from cellseg_app.pipeline.correctable import Correctable
@@ -31,6 +33,8 @@ class CorrectedCells:
     ----------
     labels, coarser
         (Z, Y, X), and the same at lower resolutions.
+    change
+        In what the labels differ from those before the last step.
     table
         One row per cell; None if the result has none.
     edits
@@ -43,6 +47,7 @@ class CorrectedCells:
 
     labels: LazyArray
     coarser: tuple[CoarserLevel, ...]
+    change: Change
     table: pd.DataFrame | None
     n_cells: int
     edits: tuple[Edit, ...]
@@ -79,6 +84,7 @@ class Corrector:
         self._begun: _Begun | None = None
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
+        self._given: EditedLabels | None = None
 
     def deleting(self, labels: Sequence[int]) -> Work:
         """Work that deletes cells; gives the `CorrectedCells`, as the works below."""
@@ -186,9 +192,13 @@ class Corrector:
             CoarserLevel(EditedLabels(c.data, labels.rewrites, c.factor_zyx), c.factor_zyx)
             for c in self.result.coarser_labels
         )
+        given, self._given = self._given, labels
+        before, rewrites = (self.result.labels, ()) if given is None else (given, given.rewrites)
+        assert before is not None
         return CorrectedCells(
             labels,
             coarser,
+            Change(before, labels.changed_since(rewrites)),
             begun.table,
             edits.n_cells,
             edits.edits,

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from cellseg_app.core.blocks import Region, region_shape, whole
 from cellseg_app.core.box import on_other_lattice
 from cellseg_app.core.volume import LazyArray, ShapeZYX, Volume
-from cellseg_app.state.display import Layer
+from cellseg_app.state.display import Change, Layer
 from cellseg_app.viewers.viewer import Viewer
 from cellseg_app.workers.corrections import CorrectedCells
 from cellseg_app.workers.files import CoarserLevel, VolumeReading
@@ -135,7 +135,7 @@ class SceneController(QObject):
     def show_corrected(self, cells: CorrectedCells) -> None:
         """Show the cells of the result after corrections by hand."""
         self.corrected, self._all_labels = cells, cells.labels
-        self._put("labels", "Cells", "labels", cells.labels)
+        self._put("labels", "Cells", "labels", cells.labels, change=cells.change)
         self._add_levels("labels", cells.coarser)
         self._show()
 
@@ -176,10 +176,16 @@ class SceneController(QObject):
         self._show()
 
     def _put(
-        self, key: str, title: str, kind: Literal["labels", "probability"], data: LazyArray
+        self,
+        key: str,
+        title: str,
+        kind: Literal["labels", "probability"],
+        data: LazyArray,
+        *,
+        change: Change | None = None,
     ) -> None:
         spacing = None if self.result is None else self.result.spacing_um_zyx
-        self._layers[key] = Layer(key, title, kind, data, spacing)
+        self._layers[key] = Layer(key, title, kind, data, spacing, change=change)
 
     def _add_levels(self, key: str, coarser: Sequence[CoarserLevel]) -> None:
         self._layers[key] = with_levels(self._layers[key], coarser)

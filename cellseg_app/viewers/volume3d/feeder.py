@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,10 +10,18 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
-from cellseg_app.state.display import LayerLook
+from cellseg_app.state.display import Change, LayerLook
 from cellseg_app.viewers.colors import LabelColors
 from cellseg_app.viewers.overview import Overview
-from cellseg_app.viewers.volume3d.prepare import CellMesh, VolumeTexture, cells_mesh, make_texture
+from cellseg_app.viewers.volume3d.prepare import (
+    Block,
+    CellMesh,
+    VolumeTexture,
+    cells_mesh,
+    changed_blocks,
+    make_texture,
+    slabs,
+)
 from cellseg_app.viewers.volume3d.scene import SpaceScene
 
 # Sent within a few milliseconds, so that the window stays alive between two slabs.
@@ -20,17 +29,30 @@ _SLAB_BYTES: Final = 2 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
+class _Wanted:
+    """What a layer's texture shows when all that was asked for is sent."""
+
     number: int
     overview: Overview
-    texture: VolumeTexture
     colors: LabelColors
+
+    def differs_in(self, overview: Overview, colors: LabelColors) -> bool:
+        """Whether it becomes another one by what that says it changed."""
+        change = overview.change
+        return (
+            change is not None
+            and change.before is self.overview.layer.data
+            and colors is self.colors
+        )
 
 
 @dataclass(slots=True, eq=False)
 class _Sending:
-    prepared: _Prepared
-    next_plane: int = 0
+    """What goes to the card; where no texture is to be begun, into the one that is there."""
+
+    wanted: _Wanted
+    texture: VolumeTexture | None
+    blocks: deque[Block]
 
 
 class SceneFeeder(QObject):
@@ -47,7 +69,7 @@ class SceneFeeder(QObject):
         super().__init__(parent)
         self._scene, self._looks = scene, looks
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="volume3d")
-        self._newest: dict[str, int] = {}
+        self._newest: dict[str, _Wanted] = {}
         self._counter, self._mesh_number = 0, 0
         self._queue: list[_Sending] = []
         self._closed = False
@@ -58,10 +80,20 @@ class SceneFeeder(QObject):
         self._broken.connect(self._on_broken, Qt.ConnectionType.QueuedConnection)
 
     def show(self, overview: Overview, colors: LabelColors) -> None:
-        """Bring a layer into the scene; what it showed before stays until then."""
-        self._counter += 1
-        self._newest[overview.layer.key] = self._counter
-        self._submit(self._prepare, self._counter, overview, colors)
+        """Bring a layer into the scene; what it showed before stays until then.
+
+        Where only boxes changed and the colours did not, only these are sent.
+        """
+        key = overview.layer.key
+        before = self._newest.get(key)
+        if before is not None and before.differs_in(overview, colors):
+            # Goes to the card after what it changes, and is dropped with it.
+            number, change = before.number, overview.change
+        else:
+            self._counter += 1
+            number, change = self._counter, None
+        wanted = self._newest[key] = _Wanted(number, overview, colors)
+        self._submit(self._prepare, wanted, change)
 
     def mesh(self, overview: Overview | None, label_ids: tuple[int, ...]) -> None:
         """Show the surfaces of cells."""
@@ -74,7 +106,7 @@ class SceneFeeder(QObject):
     def forget(self, layer_key: str) -> None:
         """Take a layer out of the scene."""
         self._newest.pop(layer_key, None)
-        self._queue = [s for s in self._queue if s.prepared.overview.layer.key != layer_key]
+        self._queue = [s for s in self._queue if s.wanted.overview.layer.key != layer_key]
         self._scene.remove(layer_key)
 
     def close(self) -> None:
@@ -92,19 +124,29 @@ class SceneFeeder(QObject):
         if error is not None and not self._closed:
             self._broken.emit(error)
 
-    def _prepare(self, number: int, overview: Overview, colors: LabelColors) -> None:
-        if self._newest.get(overview.layer.key) == number:
-            texture = make_texture(overview, colors)
-            self._prepared.emit(_Prepared(number, overview, texture, colors))
+    def _is_wanted(self, wanted: _Wanted) -> bool:
+        newest = self._newest.get(wanted.overview.layer.key)
+        return newest is not None and newest.number == wanted.number
+
+    def _prepare(self, wanted: _Wanted, change: Change | None) -> None:
+        if not self._is_wanted(wanted):
+            return
+        texture = None
+        if change is None:
+            texture = make_texture(wanted.overview, wanted.colors)
+            blocks = slabs(texture.data, (0, 0, 0), _SLAB_BYTES)
+        else:
+            blocks = changed_blocks(wanted.overview, change, wanted.colors, _SLAB_BYTES)
+        self._prepared.emit(_Sending(wanted, texture, deque(blocks)))
 
     def _make_mesh(self, number: int, overview: Overview, label_ids: tuple[int, ...]) -> None:
         if number == self._mesh_number:
             self._meshed.emit(number, cells_mesh(overview, label_ids))
 
     @Slot(object)
-    def _on_prepared(self, prepared: _Prepared) -> None:
-        if not self._closed and self._newest.get(prepared.overview.layer.key) == prepared.number:
-            self._queue.append(_Sending(prepared))
+    def _on_prepared(self, sending: _Sending) -> None:
+        if not self._closed and self._is_wanted(sending.wanted):
+            self._queue.append(sending)
             self._timer.start()
 
     @Slot()
@@ -113,17 +155,16 @@ class SceneFeeder(QObject):
             self._timer.stop()
             return
         sending = self._queue[0]
-        layer, texture = sending.prepared.overview.layer, sending.prepared.texture
-        if self._newest.get(layer.key) != sending.prepared.number:
+        if not self._is_wanted(sending.wanted):
             self._queue.pop(0)
             return
-        if sending.next_plane == 0:
-            self._scene.begin(layer, texture, sending.prepared.colors)
-        data, first = texture.data, sending.next_plane
-        planes = max(1, _SLAB_BYTES // max(1, data[0].nbytes))
-        self._scene.fill(layer.key, first, data[first : first + planes])
-        sending.next_plane += planes
-        if sending.next_plane >= len(data):
+        layer = sending.wanted.overview.layer
+        if sending.texture is not None:
+            self._scene.begin(layer, sending.texture, sending.wanted.colors)
+            sending.texture = None
+        if sending.blocks:
+            self._scene.fill(layer.key, *sending.blocks.popleft())
+        if not sending.blocks:
             self._queue.pop(0)
             self._scene.finish(layer.key, self._looks())
             self.shown.emit(layer.key)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_app.core.volume import SpacingZYX
+from cellseg_app.core.blocks import region_origin
+from cellseg_app.core.volume import ShapeZYX, SpacingZYX
+from cellseg_app.state.display import Change
 from cellseg_app.viewers.colors import LabelColors
 from cellseg_app.viewers.overview import Overview
 
 _COLOR_AT_ONCE = 1 << 22
 # Counted in one byte.
 _MOST_MESHES = 255
+# Voxels (Z, Y, X) of a texture, after the place of the first of them in it.
+Block = tuple[ShapeZYX, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +89,22 @@ def make_texture(overview: Overview, colors: LabelColors) -> VolumeTexture:
         (first[0], first[1], first[2]),
         factor,
     )
+
+
+def slabs(data: npt.NDArray[Any], first_zyx: ShapeZYX, n_bytes: int) -> Iterator[Block]:
+    """Voxels of a texture in some planes at a time; `first_zyx` is where they begin in it."""
+    planes = max(1, n_bytes // max(1, data[:1].nbytes))
+    z, y, x = first_zyx
+    for low in range(0, len(data), planes):
+        yield (z + low, y, x), data[low : low + planes]
+
+
+def changed_blocks(
+    overview: Overview, change: Change, colors: LabelColors, n_bytes: int
+) -> Iterator[Block]:
+    """The parts of the texture of labels that a change concerns."""
+    for box in change.boxes:
+        yield from slabs(_color_numbers(overview.data[box], colors), region_origin(box), n_bytes)
 
 
 def cells_mesh(overview: Overview, label_ids: Sequence[int]) -> CellMesh | None:

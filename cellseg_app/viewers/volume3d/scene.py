@@ -14,7 +14,7 @@ from vispy import scene
 from vispy.color import Colormap
 from vispy.visuals.transforms import STTransform
 
-from cellseg_app.core.volume import SpacingZYX
+from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
 from cellseg_app.viewers.colors import LabelColors, rgb_of
 from cellseg_app.viewers.volume3d.canvas import PatientCanvas
@@ -105,18 +105,22 @@ class SpaceScene:
         )
         self._shown[layer.key] = _Shown(layer, node, texture)
 
-    def fill(self, layer_key: str, first_plane: int, slab: npt.NDArray[Any]) -> None:
-        """Send some planes of a layer to the card."""
+    def fill(self, layer_key: str, first_zyx: ShapeZYX, block: npt.NDArray[Any]) -> None:
+        """Send some voxels of a layer to the card."""
         shown = self._shown.get(layer_key)
         if shown is not None:
             self.canvas.set_current()
-            shown.node.fill(first_plane, slab)
+            shown.node.fill(first_zyx, block)
             shown.node.send(self.canvas.context)
 
     def finish(self, layer_key: str, looks: Mapping[str, LayerLook]) -> None:
-        """Show a layer that was filled."""
+        """Show a layer that was filled, wholly or where it changed."""
         shown = self._shown.get(layer_key)
-        if shown is not None:
+        if shown is None:
+            return
+        if shown.ready:
+            self.canvas.update()
+        else:
             shown.ready = True
             self.set_looks(looks)
 

@@ -110,11 +110,11 @@ class _SlabbedVisual(VolumeVisual):  # type: ignore[misc]  # vispy has no types
         self._need_vertex_update = True
         self.shared_program["u_shape"] = shape_zyx[::-1]
 
-    def fill(self, first_plane: int, slab: npt.NDArray[Any]) -> None:
-        """Queue some planes for the card."""
+    def fill(self, first_zyx: ShapeZYX, block: npt.NDArray[Any]) -> None:
+        """Queue some voxels for the card."""
         # vispy drops what was queued before a resize, which it sees in an offset of zero that
-        # covers the whole texture; so the planes go one texture away from that.
-        self._texture.set_data(np.ascontiguousarray(slab)[..., None], offset=(first_plane, 0, 0))
+        # covers the whole texture; so the voxels go one texture away from that.
+        self._texture.set_data(np.ascontiguousarray(block)[..., None], offset=first_zyx)
 
     def send(self, context: gloo.context.GLContext) -> None:
         """Hand what is queued to the card now, drawn or not."""

@@ -20,6 +20,7 @@ from cellseg_app.core.edits import EDIT_LOG
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.run_record import RunRecord, read_record
 from cellseg_app.ui.dialogs.waiting import WaitingDialog
+from cellseg_app.viewers.overview import Overview, build_overview
 from tests.e2e.conftest import Command
 from tests.e2e.gui.conftest import Driver
 
@@ -44,6 +45,19 @@ class Corrector:
     def shown_labels(self) -> np.ndarray:
         layer = next(x for x in self.window.viewer.layers if x.key == "labels")
         return np.asarray(layer.data[whole(layer.shape_zyx)])
+
+    def overview(self) -> Overview:
+        """The cells as 3D shows them, once they are those of the slices."""
+        viewer = self.window.viewer
+
+        def newest() -> Overview | None:
+            found = viewer.reader.overviews.get(("labels", 0))
+            return found if found is not None and found.layer in viewer.layers else None
+
+        self.driver.until(lambda: newest() is not None)
+        found = newest()
+        assert found is not None
+        return found
 
     def neighbours(self) -> list[int]:
         """Three cells in one plane."""
@@ -193,6 +207,25 @@ def test_window_and_command_line_correct_alike(
     stored = open_volume(folder / (record.files.labels or ""))
     np.testing.assert_array_equal(stored.data[whole(stored.shape_zyx)], shown)
     assert not user.window.actions_by_key["undo"].isEnabled()
+
+
+def test_the_overview_changes_where_cells_were_corrected(
+    user: Corrector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = user.overview()
+    assert before.change is None
+    correct_much(user, monkeypatch)
+    changed = user.overview()
+    user.key(Qt.Key.Key_Z, CONTROL)
+    for overview in (changed, user.overview()):
+        layer = overview.layer
+        made = build_overview(layer, 0, step_zyx=(1, 1, 1), stale=lambda: False)
+        assert made is not None
+        np.testing.assert_array_equal(overview.data, made.data)
+        assert overview.change is not None
+        n_changed = sum(before.data[box].size for box in overview.change.boxes)
+        assert n_changed < before.data.size / 2
+    np.testing.assert_array_equal(user.overview().data, user.shown_labels())
 
 
 def test_everything_undone_leaves_what_was_found(user: Corrector) -> None:
