@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from vispy.geometry import MeshData
 
 from cellseg_app.state.display import Change, LayerLook
 from cellseg_app.viewers.colors import LabelColors
 from cellseg_app.viewers.overview import Overview
 from cellseg_app.viewers.volume3d.prepare import (
     Block,
-    CellMesh,
     VolumeTexture,
     cells_mesh,
     changed_blocks,
@@ -141,7 +141,8 @@ class SceneFeeder(QObject):
 
     def _make_mesh(self, number: int, overview: Overview, label_ids: tuple[int, ...]) -> None:
         if number == self._mesh_number:
-            self._meshed.emit(number, cells_mesh(overview, label_ids))
+            mesh = cells_mesh(overview, label_ids)
+            self._meshed.emit(number, None if mesh is None else mesh.lit())
 
     @Slot(object)
     def _on_prepared(self, sending: _Sending) -> None:
@@ -170,7 +171,7 @@ class SceneFeeder(QObject):
             self.shown.emit(layer.key)
 
     @Slot(int, object)
-    def _on_meshed(self, number: int, mesh: CellMesh | None) -> None:
+    def _on_meshed(self, number: int, mesh: MeshData | None) -> None:
         if number == self._mesh_number and not self._closed:
             self._scene.set_mesh(mesh)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from vispy.geometry import MeshData
 
 from cellseg_app.core.blocks import region_origin
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
@@ -18,6 +19,8 @@ from cellseg_app.viewers.overview import Overview
 _COLOR_AT_ONCE = 1 << 22
 # Counted in one byte.
 _MOST_MESHES = 255
+# Where the processor draws, more would stop the window.
+_MOST_FACES = 100_000
 # Voxels (Z, Y, X) of a texture, after the place of the first of them in it.
 Block = tuple[ShapeZYX, npt.NDArray[Any]]
 
@@ -69,6 +72,13 @@ class CellMesh:
     vertices_um_xyz: npt.NDArray[np.float32]
     faces: npt.NDArray[np.uint32]
 
+    def lit(self) -> MeshData:
+        """The surfaces as vispy takes them, with normals, which take it long for many cells."""
+        data = MeshData(self.vertices_um_xyz, self.faces)
+        data.get_vertices(indexed="faces")
+        data.get_vertex_normals(indexed="faces")
+        return data
+
 
 def make_texture(overview: Overview, colors: LabelColors) -> VolumeTexture:
     """The texture of an overview; of labels, the colour numbers."""
@@ -110,7 +120,7 @@ def changed_blocks(
 def cells_mesh(overview: Overview, label_ids: Sequence[int]) -> CellMesh | None:
     """Surfaces of cells at the overview's resolution; None if they are not there.
 
-    Of very many cells only the first 255 are drawn.
+    Of very many cells only the first are drawn: 255, or fewer if they are large.
     """
     # Slow to load; nobody should wait for it before the first cell is chosen.
     from scipy import ndimage
@@ -119,13 +129,14 @@ def cells_mesh(overview: Overview, label_ids: Sequence[int]) -> CellMesh | None:
     inside = np.isin(overview.data, ids)
     numbers = np.zeros(inside.shape, np.uint8)
     numbers[inside] = 1 + np.searchsorted(ids, overview.data[inside])
-    vertices, faces, n = [], [], 0
+    vertices, faces, n, n_faces = [], [], 0, 0
     for number, found in enumerate(ndimage.find_objects(numbers), start=1):
-        if found is not None:
+        if found is not None and n_faces < _MOST_FACES:
             corners, triangles = _surface(numbers[found] == number, found, overview)
             vertices.append(corners)
             faces.append(triangles + np.uint32(n))
             n += len(corners)
+            n_faces += len(triangles)
     return CellMesh(np.concatenate(vertices), np.concatenate(faces)) if n else None
 
 

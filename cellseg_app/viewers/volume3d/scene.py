@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PySide6.QtWidgets import QWidget
 from vispy import scene
 from vispy.color import Colormap
+from vispy.geometry import MeshData
 from vispy.visuals.transforms import STTransform
 
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
@@ -19,7 +20,7 @@ from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
 from cellseg_app.viewers.colors import LabelColors, rgb_of
 from cellseg_app.viewers.volume3d.canvas import PatientCanvas
 from cellseg_app.viewers.volume3d.nodes import VolumeNodes
-from cellseg_app.viewers.volume3d.prepare import CellMesh, VolumeTexture
+from cellseg_app.viewers.volume3d.prepare import VolumeTexture
 
 _BACKGROUND: Final = "#0b0c0e"
 _FRAME: Final = (0.55, 0.58, 0.62, 0.7)
@@ -196,11 +197,11 @@ class SpaceScene:
         self._cross.set_data(ends.astype(np.float32), connect="segments")
         self.canvas.update()
 
-    def set_mesh(self, mesh: CellMesh | None) -> None:
-        """Show the surface of the chosen cell."""
+    def set_mesh(self, mesh: MeshData | None) -> None:
+        """Show the surfaces of the chosen cells."""
         self._mesh.visible = mesh is not None
         if mesh is not None:
-            self._mesh.set_data(mesh.vertices_um_xyz, mesh.faces, color=_MESH)
+            self._mesh.set_data(meshdata=mesh, color=_MESH)
             self._mesh.shading_filter.ambient_light = (1, 1, 1, 0.55)
         self.canvas.update()
 
