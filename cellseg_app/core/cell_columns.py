@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -11,6 +12,34 @@ import pandas as pd
 
 Rows: TypeAlias = "npt.NDArray[np.intp] | slice"
 ALL_ROWS = slice(None)
+
+
+class LabelIndex:
+    """Finds the rows of label ids without going through all of them.
+
+    Parameters
+    ----------
+    labels
+        The id of every row; no two are the same. They are sorted, unless they ascend already.
+    """
+
+    def __init__(self, labels: npt.NDArray[np.int64]) -> None:
+        ascend = bool((labels[1:] > labels[:-1]).all())
+        self._rows = None if ascend else np.argsort(labels, kind="stable")
+        self._sorted = labels if self._rows is None else labels[self._rows]
+
+    def has(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Whether each label id is there."""
+        if not len(self._sorted):
+            return np.zeros(len(labels), np.bool_)
+        places = np.minimum(np.searchsorted(self._sorted, labels), len(self._sorted) - 1)
+        return np.asarray(self._sorted[places] == labels, np.bool_)
+
+    def rows(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+        """The rows of label ids, ascending; those that are not there have none."""
+        there = np.unique(labels[self.has(labels)])
+        places = np.searchsorted(self._sorted, there)
+        return np.asarray(places if self._rows is None else np.sort(self._rows[places]), np.intp)
 
 
 class CellColumns(Protocol):
@@ -34,6 +63,10 @@ class CellColumns(Protocol):
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """The label id of every row; always in memory."""
+
+    @property
+    def index(self) -> LabelIndex:
+        """Finds the rows of label ids."""
 
     def __len__(self) -> int: ...
 
@@ -65,6 +98,11 @@ class FrameColumns:
     def labels(self) -> npt.NDArray[np.int64]:
         """The label id of every row."""
         return np.asarray(self.column("label"), np.int64)
+
+    @cached_property
+    def index(self) -> LabelIndex:
+        """Finds the rows of label ids."""
+        return LabelIndex(self.labels)
 
     def __len__(self) -> int:
         return len(self._table)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellseg_app.atomic import atomic_path
-from cellseg_app.core.cell_columns import ALL_ROWS, Rows
+from cellseg_app.core.cell_columns import ALL_ROWS, LabelIndex, Rows
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.extras import how_to_install
 from cellseg_app.io.refusals import no_table
@@ -97,7 +97,9 @@ class ParquetColumns:
         )
         sizes = [self._metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
         self._ends = np.cumsum([0, *sizes])
-        self._labels = np.asarray(self.column("label"), np.int64)
+        everything = list(self._groups("label", range(len(sizes))))
+        self._labels = np.concatenate([np.zeros(0, np.int64), *everything]).astype(np.int64)
+        self.index = LabelIndex(self._labels)
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -115,6 +117,8 @@ class ParquetColumns:
         InputError
             It cannot be read any more.
         """
+        if name == "label":
+            return self._labels[rows]
         if isinstance(rows, slice):
             if rows == ALL_ROWS:
                 return np.concatenate(list(self._groups(name, range(len(self._ends) - 1))))

@@ -197,7 +197,7 @@ class Cells(QObject):
         """
         ids = np.asarray(labels[:MOST_CELLS], np.int64)
         # Cells that were not measured can be chosen too.
-        known = np.isin(ids, self._table.labels) if len(self._table) else ids > 0
+        known = self._table.index.has(ids) if len(self._table) else ids > 0
         chosen = tuple(dict.fromkeys(ids[known].tolist()))
         if chosen != self._chosen:
             self._chosen = chosen
@@ -210,16 +210,11 @@ class Cells(QObject):
 
     def rows_of(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """The places in the table of label ids; those that it lacks have none."""
-        return np.flatnonzero(np.isin(self._table.labels, np.asarray(labels, np.int64)))
+        return self._table.index.rows(np.asarray(labels, np.int64))
 
     def centroid_voxel(self, label: int) -> tuple[int, int, int] | None:
         """The voxel nearest to the middle of a cell."""
-        names = [f"centroid_{axis}_voxel" for axis in "zyx"]
-        rows = self.rows_of((label,))
-        if len(rows) == 0 or not set(names) <= set(self._table.names):
-            return None
-        z, y, x = (round(float(self._table.column(name, rows[:1])[0])) for name in names)
-        return z, y, x
+        return centroid_voxel(self._table, label)
 
     def values(self, column: str) -> LabelValues:
         """The values of a column by label id."""
@@ -228,6 +223,16 @@ class Cells(QObject):
     def _on_failed(self, problem: object) -> None:
         self._wanted = self._filters
         self.failed.emit(problem)
+
+
+def centroid_voxel(table: CellColumns, label: int) -> tuple[int, int, int] | None:
+    """The voxel nearest to the middle of a cell; None if it was not measured."""
+    names = [f"centroid_{axis}_voxel" for axis in "zyx"]
+    rows = table.index.rows(np.array([label], np.int64))
+    if len(rows) == 0 or not set(names) <= set(table.names):
+        return None
+    z, y, x = (round(float(table.column(name, rows)[0])) for name in names)
+    return z, y, x
 
 
 def values_of(table: CellColumns, column: str) -> LabelValues:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
 from shiboken6 import isValid
@@ -11,6 +11,8 @@ from shiboken6 import isValid
 from cellseg_app.core.errors import UserError
 
 Found = TypeVar("Found")
+# What takes a few milliseconds for so many rows is done at once.
+MANY_ROWS: Final = 100_000
 
 
 class Latest(QObject):

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from cellseg_app.core.blocks import Region, whole
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import DEFAULT_LOOKS, UNKNOWN_SPACING, Layer, Mode, ViewState
-from cellseg_app.viewers.colors import LabelColors, LabelValues, colors_by_value
+from cellseg_app.viewers.colors import LabelColors
 from cellseg_app.viewers.grid_view import GridTile, GridView, tiles_of
 from cellseg_app.viewers.ortho.view import OrthoView
 from cellseg_app.viewers.overview import Overview, Statistics
@@ -125,10 +125,10 @@ class Viewer(QWidget):
         """Histogram and auto contrast of a layer, once they are known."""
         return self._statistics.get(key)
 
-    def set_label_colors(self, values: LabelValues | None, colormap: str = "viridis") -> None:
-        """Colour labels by a value of each cell; None for distinct colours."""
-        if values is not None:
-            self._colors = colors_by_value(values, colormap)
+    def set_label_colors(self, colors: LabelColors | None) -> None:
+        """Colour labels, as by a value of each cell; None for distinct colours."""
+        if colors is not None:
+            self._colors = colors
         elif self._colors.numbers is not None:
             self._colors = LabelColors()
         self._color_labels()

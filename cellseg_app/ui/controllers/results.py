@@ -10,13 +10,14 @@ from PySide6.QtCore import QObject
 
 from cellseg_app.core.cell_columns import CellColumns
 from cellseg_app.state.display import Layer
-from cellseg_app.ui.cells import values_of
+from cellseg_app.ui.cells import centroid_voxel, values_of
 from cellseg_app.ui.controllers.scene import SceneController, with_levels
 from cellseg_app.ui.desk import Desk
-from cellseg_app.ui.latest import Latest
+from cellseg_app.ui.latest import MANY_ROWS, Latest
 from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.kinds import ImageCells
 from cellseg_app.ui.plots.plot_panel import PlotPanel
+from cellseg_app.viewers.colors import colors_by_value
 from cellseg_app.viewers.grid_view import GridTile
 from cellseg_app.workers.corrections import CorrectedCells
 from cellseg_app.workers.lane import JobHandle
@@ -42,8 +43,9 @@ class ResultsController(QObject):
         desk.cells.looked_at.connect(self._on_looked_at)
         desk.cells.filters_changed.connect(self._show_kept)
         desk.cells.table_changed.connect(self._show_kept)
-        self._coloring = Latest()
-        for source in (self._coloring, desk.cells):
+        self._coloring, self._looking, self._showing = Latest(), Latest(), Latest()
+        desk.cells.table_changed.connect(self._looking.forget)
+        for source in (self._coloring, self._looking, desk.cells):
             source.failed.connect(desk.warn)
         table.color_by_asked.connect(self.color_by)
 
@@ -97,13 +99,13 @@ class ResultsController(QObject):
         """Colour the labels by a column; "" for their own colours."""
         if not column:
             self._coloring.forget()
-            self._scene.viewer.set_label_colors(None, _COLORMAP)
+            self._scene.viewer.set_label_colors(None)
             return
         table = self._desk.cells.table
         self._coloring.ask(
-            lambda: values_of(table, column),
-            lambda values: self._scene.viewer.set_label_colors(values, _COLORMAP),
-            at_once=table.in_memory,
+            lambda: colors_by_value(values_of(table, column), _COLORMAP),
+            self._scene.viewer.set_label_colors,
+            at_once=table.in_memory and len(table) <= MANY_ROWS,
         )
 
     # ---- Private ----
@@ -154,9 +156,15 @@ class ResultsController(QObject):
         self._plots.comparison.set_images(_image_cells(results))
 
     def _show_kept(self) -> None:
-        cells = self._desk.cells
-        kept = cells.kept_labels if cells.filters else None
-        self._scene.viewer.show_only(kept)
+        cells, viewer = self._desk.cells, self._scene.viewer
+        if not cells.filters:
+            self._showing.forget()
+            viewer.show_only(None)
+            return
+        kept = cells.kept_cells
+        self._showing.ask(
+            lambda: kept.labels, viewer.show_only, at_once=len(cells.table) <= MANY_ROWS
+        )
 
     def _on_cell_clicked(self, label: int) -> None:
         self._desk.cells.choose(label or None)
@@ -166,8 +174,13 @@ class ResultsController(QObject):
             self._desk.cells.toggle(label)
 
     def _on_looked_at(self, label: int) -> None:
-        voxel = self._desk.cells.centroid_voxel(label)
-        if voxel is not None:
+        table = self._desk.cells.table
+        self._looking.ask(
+            lambda: centroid_voxel(table, label), self._center_on, at_once=table.in_memory
+        )
+
+    def _center_on(self, voxel: tuple[int, int, int] | None) -> None:
+        if voxel is not None and self._scene.viewer.layers:
             self._scene.viewer.center_on(self._on_first_layer(voxel))
 
     def _on_first_layer(self, voxel_zyx: tuple[int, int, int]) -> Sequence[float]:

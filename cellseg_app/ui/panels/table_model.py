@@ -15,12 +15,11 @@ from PySide6.QtCore import (
 )
 
 from cellseg_app.ui.cells import Cells
-from cellseg_app.ui.latest import Latest
+from cellseg_app.ui.latest import MANY_ROWS, Latest
 from cellseg_app.ui.panels.table_pages import TablePages
+from cellseg_app.ui.panels.table_rows import SeenRows, seen_rows
 
 _Index = QModelIndex | QPersistentModelIndex
-# Sorted within a few milliseconds.
-_SORTED_AT_ONCE: Final = 100_000
 _NOT_READ: Final = "…"
 _RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
@@ -28,8 +27,7 @@ _RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 class CellTableModel(QAbstractTableModel):
     """Shows the cells that pass the filters; a row is known by its label id.
 
-    The order of all rows is kept, and filtered; many rows are put in order in a thread, and stay
-    as they are until then.
+    Many rows are sorted and filtered in a thread, and stay as they are until then.
     """
 
     def __init__(self, cells: Cells) -> None:
@@ -39,13 +37,11 @@ class CellTableModel(QAbstractTableModel):
         self._pages = TablePages(cells.table)
         self._pages.arrived.connect(self._on_arrived)
         self._pages.failed.connect(cells.failed)
-        self._order = np.zeros(0, dtype=np.intp)
-        self._all = np.zeros(0, dtype=np.intp)
         self._sorted_by: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder)
         self._latest = Latest()
         self._latest.failed.connect(cells.failed)
         cells.table_changed.connect(self._on_table_changed)
-        cells.filters_changed.connect(self._on_filters_changed)
+        cells.filters_changed.connect(self._arrange)
         self._take_columns()
 
     @property
@@ -55,11 +51,11 @@ class CellTableModel(QAbstractTableModel):
 
     def label_at(self, row: int) -> int:
         """Label id of a row."""
-        return int(self._cells.table.labels[self._order[row]])
+        return int(self._cells.table.labels[self._seen.order[row]])
 
     def labels_of(self, rows: slice) -> npt.NDArray[np.int64]:
         """Label ids of some rows."""
-        return self._cells.table.labels[self._order[rows]]
+        return self._cells.table.labels[self._seen.order[rows]]
 
     def row_of(self, label: int) -> int:
         """Row of a label id, or -1 if it is not there or filtered out."""
@@ -68,12 +64,11 @@ class CellTableModel(QAbstractTableModel):
 
     def rows_of(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """Rows of label ids, ascending; those that are not there or filtered out have none."""
-        own = self._cells.table.labels[self._order]
-        return np.flatnonzero(np.isin(own, np.asarray(labels, np.int64)))
+        return self._seen.places_of(self._cells.rows_of(labels))
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         """Number of cells that pass the filters."""
-        return 0 if parent.isValid() else len(self._order)
+        return 0 if parent.isValid() else len(self._seen.order)
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
         """Number of columns."""
@@ -102,62 +97,57 @@ class CellTableModel(QAbstractTableModel):
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; cells of equal value stay in the order of their ids."""
         self._sorted_by = (column, order)
-        self._order_all()
+        self._arrange()
 
     def _on_table_changed(self) -> None:
+        self._latest.forget()
         self.beginResetModel()
         self._take_columns()
         self.endResetModel()
-        self._order_all()
-
-    def _on_filters_changed(self) -> None:
-        self.beginResetModel()
-        self._filter()
-        self.endResetModel()
+        self._arrange()
 
     def _take_columns(self) -> None:
         table = self._cells.table
         self._columns = list(table.names)
-        self._all = np.arange(len(table))
-        self._filter()
+        self._show(seen_rows(table, self._cells.kept, None))
 
-    def _filter(self) -> None:
-        kept = self._cells.kept
-        self._order = self._all if kept.all() else self._all[kept[self._all]]
-        self._pages.show(self._cells.table, self._order)
+    def _show(self, seen: SeenRows) -> None:
+        self._seen = seen
+        self._pages.show(self._cells.table, seen.order)
 
-    def _order_all(self) -> None:
-        self._latest.forget()
+    def _arrange(self) -> None:
+        """Sort and filter."""
         column, order = self._sorted_by
-        if not 0 <= column < len(self._columns):
-            return
-        table, name = self._cells.table, self._columns[column]
-        self._latest.ask(
+        is_sorted = 0 <= column < len(self._columns)
+        sorted_by = (self._columns[column], order) if is_sorted else None
+        table, kept, before = self._cells.table, self._cells.kept, self._seen
+        is_at_hand = table.in_memory or before.sorted_by == sorted_by
+
+        def work() -> SeenRows:
+            # Made here, and so at hand when a cell is chosen.
+            _ = table.index
             # NumPy lets go of the interpreter lock while it sorts.
-            lambda: order_of(table.column(name), order),
-            self._on_ordered,
-            at_once=table.in_memory and len(table) <= _SORTED_AT_ONCE,
-        )
+            return seen_rows(table, kept, sorted_by, before)
+
+        at_once = is_at_hand and len(table) <= MANY_ROWS
+        self._latest.ask(work, self._on_arranged, at_once=at_once)
 
     def _on_arrived(self, first: int, last: int) -> None:
         self.dataChanged.emit(self.index(first, 0), self.index(last, len(self._columns) - 1))
 
-    def _on_ordered(self, rows: npt.NDArray[np.intp]) -> None:
-        if np.array_equal(rows, self._all):
-            return
-        self.layoutAboutToBeChanged.emit()
-        self._all = rows
-        self._filter()
-        self.layoutChanged.emit()
-
-
-def order_of(keys: npt.NDArray[Any], order: Qt.SortOrder) -> npt.NDArray[np.intp]:
-    """The places of sorted keys; equal ones keep their order, whichever way is asked for."""
-    if order == Qt.SortOrder.DescendingOrder:
-        # Reversed twice, so that equal values keep their order.
-        backwards = np.argsort(keys[::-1], kind="stable")[::-1]
-        return np.asarray(len(keys) - 1 - backwards, np.intp)
-    return np.asarray(np.argsort(keys, kind="stable"), np.intp)
+    def _on_arranged(self, seen: SeenRows) -> None:
+        before = self._seen
+        if seen.places is None and before.places is None:
+            # The same rows, in the order of the table.
+            self._seen = seen
+        elif len(seen.order) == len(before.order):
+            self.layoutAboutToBeChanged.emit()
+            self._show(seen)
+            self.layoutChanged.emit()
+        else:
+            self.beginResetModel()
+            self._show(seen)
+            self.endResetModel()
 
 
 def _shown(value: object) -> str:

@@ -21,7 +21,7 @@ from pytestqt.qtbot import QtBot
 
 from cellseg_app.core.errors import InputError
 from cellseg_app.state.display import Layer
-from cellseg_app.viewers.colors import LabelValues
+from cellseg_app.viewers.colors import LabelValues, colors_by_value
 from cellseg_app.viewers.grid_view import GridTile
 from cellseg_app.viewers.viewer import Viewer
 from tests.gui.viewers.conftest import SHAPE, SPACING, Waiter
@@ -91,7 +91,8 @@ def test_a_highlighted_cell_is_seen(viewer: Viewer, settled: Waiter) -> None:
 def test_cells_are_colored_by_a_value(viewer: Viewer, settled: Waiter) -> None:
     pane = viewer.ortho.panes["xy"]
     viewer.state.set_look("labels", opacity=1.0)
-    viewer.set_label_colors(LabelValues(np.array([11, 303]), np.array([1.0, 2.0])), "gray")
+    values = LabelValues(np.array([11, 303]), np.array([1.0, 2.0]))
+    viewer.set_label_colors(colors_by_value(values, "gray"))
 
     def color() -> str:
         return QColor(pane.grab().toImage().pixel(at_um(pane, 0, 27.5, 18.2))).name()
