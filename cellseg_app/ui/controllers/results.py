@@ -130,13 +130,9 @@ class ResultsController(QObject):
         is_same_image: bool = False,
         chosen: tuple[int, ...] = (),
     ) -> None:
-        cells = self._desk.cells
-
-        def show() -> None:
-            cells.set_table(table, is_same_image=is_same_image)
-            cells.choose_all(chosen)
-
-        self._desk.turns.later("table", show)
+        cells, turns = self._desk.cells, self._desk.turns
+        turns.later("table", lambda: cells.set_table(table, is_same_image=is_same_image))
+        turns.later("choice", lambda: cells.choose_all(chosen))
 
     def _on_compared(self, results: object) -> None:
         assert isinstance(results, list)

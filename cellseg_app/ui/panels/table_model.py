@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QItemSelectionRange,
     QModelIndex,
     QPersistentModelIndex,
     Qt,
@@ -65,6 +66,12 @@ class CellTableModel(QAbstractTableModel):
     def rows_of(self, labels: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """Rows of label ids, ascending; those that are not there or filtered out have none."""
         return self._seen.places_of(self._cells.rows_of(labels))
+
+    def whole_rows(self, first: int, last: int) -> QItemSelectionRange:
+        """A range of rows, both included, with all of their columns; they must be there."""
+        # `index` would ask for the number of rows and columns each time.
+        ends = self.createIndex(first, 0), self.createIndex(last, len(self._columns) - 1)
+        return QItemSelectionRange(*ends)
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         """Number of cells that pass the filters."""

@@ -225,12 +225,12 @@ class TablePanel(Panel):
 
     def _rows_selected(self, rows: npt.NDArray[np.intp]) -> QItemSelection:
         """Rows, neighbours together; of very many scattered ones the first."""
-        breaks = (np.flatnonzero(np.diff(rows) > 1) + 1)[:_MOST_PIECES]
-        selection, last = QItemSelection(), self.model.columnCount() - 1
-        for piece in np.split(rows, breaks)[:_MOST_PIECES]:
-            if len(piece):
-                first = self.model.index(int(piece[0]), 0)
-                selection.select(first, self.model.index(int(piece[-1]), last))
+        is_first = np.diff(rows, prepend=-2) > 1
+        first = rows[is_first][:_MOST_PIECES].tolist()
+        last = rows[np.roll(is_first, -1)][:_MOST_PIECES].tolist()
+        selection = QItemSelection()
+        for piece in zip(first, last, strict=True):
+            selection.append(self.model.whole_rows(*piece))
         return selection
 
     def _keep_place(self) -> None:
