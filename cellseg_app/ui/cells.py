@@ -216,10 +216,6 @@ class Cells(QObject):
         """The voxel nearest to the middle of a cell."""
         return centroid_voxel(self._table, label)
 
-    def values(self, column: str) -> LabelValues:
-        """The values of a column by label id."""
-        return values_of(self._table, column)
-
     def _on_failed(self, problem: object) -> None:
         self._wanted = self._filters
         self.failed.emit(problem)

@@ -29,11 +29,12 @@ from PySide6.QtWidgets import QApplication
 
 from cellseg_app.core.cell_columns import CellColumns, FrameColumns
 from cellseg_app.io.table import open_table, read_table, write_table
-from cellseg_app.ui.cells import Cells, RangeFilter
+from cellseg_app.ui.cells import Cells, RangeFilter, values_of
+from cellseg_app.ui.latest import MANY_ROWS, Latest
 from cellseg_app.ui.panels.table_panel import TablePanel
 from cellseg_app.ui.plots.plot_panel import PlotPanel
 from cellseg_app.ui.theme import Appearance
-from cellseg_app.viewers.colors import colors_by_value
+from cellseg_app.viewers.colors import LabelColors, colors_by_value
 
 
 def many_cells(n: int) -> pd.DataFrame:
@@ -170,10 +171,16 @@ def _show(source: CellColumns | Path) -> None:
         )
         cells.set_filters(())
     plots.tabs.setCurrentIndex(3)
+    colors: list[LabelColors] = []
+    coloring = Latest()
     stalls.measure(
         "colours by a column",
-        lambda: colors_by_value(cells.values("intensity_mean"), "viridis"),
-        lambda: True,
+        lambda: coloring.ask(
+            lambda: colors_by_value(values_of(table, "intensity_mean"), "viridis"),
+            colors.append,
+            at_once=n <= MANY_ROWS,
+        ),
+        lambda: bool(colors),
     )
     print(f"memory beyond what was there before: {(memory().rss - before) / 1e6:.0f} MB")
 
