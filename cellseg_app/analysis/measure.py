@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cellseg_app.analysis.block_sums import BlockSums, CellSums, Landmarks
 from cellseg_app.analysis.blockwise import (
     DEFAULT_BLOCK_ZYX,
     BlockPlan,
@@ -16,21 +18,26 @@ from cellseg_app.analysis.blockwise import (
     Labels,
     shape_zyx,
 )
-from cellseg_app.analysis.kept import Arrays, KeptBlocks, part_of, prefixed
+from cellseg_app.analysis.kept import KeptBlocks
 from cellseg_app.analysis.moments import (
     Doubles,
     Integers,
     Moments,
     Values,
     find_runs,
-    join_moments,
-    join_values,
     sum_moments,
     sum_values,
 )
 from cellseg_app.analysis.shape import axis_lengths, axis_sphericity, surface_sphericity
 from cellseg_app.analysis.surface import sum_surface
-from cellseg_app.core.blocks import Region, block_regions, grow, holds_nothing, relative_to
+from cellseg_app.core.blocks import (
+    Region,
+    block_regions,
+    grow,
+    holds_nothing,
+    region_origin,
+    relative_to,
+)
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.progress import CancelToken, ProgressSink
 from cellseg_app.core.results import CellTable
@@ -39,38 +46,8 @@ from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 
 _UM3_PER_MM3 = 1e9
 _VOXELS: SpacingZYX = (1.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _BlockSums:
-    """Of the cells of a block, or of whole cells."""
-
-    moments: Moments
-    surface: Doubles | None
-    intensity: Values | None
-    probability: Values | None
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        packed = prefixed("moments_", self.moments.arrays())
-        if self.surface is not None:
-            packed["surface"] = self.surface
-        if self.intensity is not None:
-            packed |= prefixed("intensity_", self.intensity.arrays())
-        if self.probability is not None:
-            packed |= prefixed("probability_", self.probability.arrays())
-        return packed
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> _BlockSums:
-        intensity, probability = (
-            part_of(arrays, prefix) for prefix in ("intensity_", "probability_")
-        )
-        return cls(
-            Moments(**part_of(arrays, "moments_")),
-            arrays.get("surface"),
-            Values(**intensity) if intensity else None,
-            Values(**probability) if probability else None,
-        )
+# Rows of a part of the table.
+_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +65,7 @@ def measure_cells(
     spacing_um_zyx: SpacingZYX | None = None,
     settings: StatisticsSettings | None = None,
     n_voxels: int | None = None,
+    n_cells: int | None = None,
     block_zyx: ShapeZYX | None = None,
     workers: int = 1,
     progress: ProgressSink | None = None,
@@ -96,6 +74,9 @@ def measure_cells(
     kept: KeptBlocks | None = None,
 ) -> CellTable:
     """Measure every label of a volume, reading it once, block by block.
+
+    Where results of blocks are kept, memory grows with the block and with the number of cells in
+    a layer of blocks, up to two million of them, as long as the table is looked at in parts.
 
     Parameters
     ----------
@@ -109,12 +90,15 @@ def measure_cells(
         Which groups of columns to make.
     n_voxels
         How many voxels were searched, for the density; None means all.
+    n_cells
+        How many labels there are, if that is known; else they are counted.
     block_zyx, workers
         How the volume is cut and on how many threads; results do not depend on it.
     progress, cancel
         Where to report every block, and how to stop.
     runner, kept
-        As for `segment_instances`; `kept` must not know other labels or another image.
+        As for `segment_instances`; `kept` must not know other labels or another image. The table
+        is made of what is kept, which must stay as long as parts of it are asked for.
 
     Returns
     -------
@@ -164,17 +148,47 @@ def measure_cells(
     sources = _Sources(labels, image if chosen.intensity else None, probability)
     surface_spacing = (spacing_um_zyx or _VOXELS) if chosen.surface else None
 
-    def work(core: Region) -> _BlockSums:
+    def work(core: Region) -> BlockSums:
         return _sum_block(core, sources, shape=shape, surface_spacing=surface_spacing)
 
     plan = BlockPlan(block_zyx or DEFAULT_BLOCK_ZYX, workers, progress, cancel, runner, kept)
-    stage = "Measuring cells"
-    once = work if kept is None else kept.keeping(stage, work, _BlockSums.of)
     cores = [c for c in block_regions(shape, plan.block_zyx) if not holds_nothing(labels, c)]
-    blocks = [b for b in plan.map_items(cores, once, stage=stage) if len(b.moments.ids)]
-    sums = _join(blocks, sources, surface=chosen.surface)
-    cells = _table(sums, shape, spacing_um_zyx, uncertainty=chosen.uncertainty)
-    return CellTable(cells, _summary(sums.moments, shape, spacing_um_zyx, n_voxels))
+    none = BlockSums.none(
+        surface=chosen.surface,
+        intensity=sources.image is not None,
+        probability=probability is not None,
+    )
+    sums = _sum_blocks(none, cores, work, plan)
+
+    def parts() -> Iterator[pd.DataFrame]:
+        for cells in sums.whole_cells():
+            for first in range(0, max(1, len(cells)), _ROWS_AT_ONCE):
+                if cancel is not None:
+                    cancel.raise_if_cancelled()
+                rows = cells.rows(slice(first, first + _ROWS_AT_ONCE))
+                yield _table(rows, shape, spacing_um_zyx, uncertainty=chosen.uncertainty)
+
+    n_objects = sums.count() if n_cells is None else n_cells
+    summary = _summary(sums.n_voxels, n_objects, shape, spacing_um_zyx, n_voxels)
+    return CellTable(parts, summary)
+
+
+def _sum_blocks(
+    none: BlockSums, cores: list[Region], work: Callable[[Region], BlockSums], plan: BlockPlan
+) -> CellSums:
+    stage = "Measuring cells"
+    if plan.kept is None:
+        found = zip(cores, plan.map_items(cores, work, stage=stage), strict=True)
+        known = {region_origin(core): sums for core, sums in found}
+        blocks = [(core, Landmarks.of(known[region_origin(core)])) for core in cores]
+        return CellSums(none, blocks, lambda core: known[region_origin(core)], in_memory=True)
+    once = plan.kept.keeping(stage, work, BlockSums.of)
+
+    def landmarks(core: Region) -> Landmarks:
+        return Landmarks.of(once(core))
+
+    marks = plan.map_items(cores, landmarks, stage=stage)
+    return CellSums(none, list(zip(cores, marks, strict=True)), once, in_memory=False)
 
 
 def moved(
@@ -197,17 +211,17 @@ def _sum_block(
     *,
     shape: ShapeZYX,
     surface_spacing: SpacingZYX | None,
-) -> _BlockSums:
+) -> BlockSums:
     region = core if surface_spacing is None else grow(core, (1, 1, 1), shape)
     wide = np.asarray(sources.labels[region])
     runs = find_runs(np.ascontiguousarray(wide[relative_to(core, region)]))
     if runs is None:
-        return _BlockSums(join_moments([])[0], None, None, None)
+        return BlockSums.none()
     surface = None
     if surface_spacing is not None:
         surface = sum_surface(_framed(wide, region, core), runs, surface_spacing)
     image, probability = sources.image, sources.probability
-    return _BlockSums(
+    return BlockSums(
         sum_moments(runs, core),
         surface,
         None if image is None else sum_values(runs, np.asarray(image[core])),
@@ -223,30 +237,8 @@ def _framed(wide: Labels, region: Region, core: Region) -> Labels:
     return np.ascontiguousarray(np.pad(wide, missing))
 
 
-def _join(blocks: list[_BlockSums], sources: _Sources, *, surface: bool) -> _BlockSums:
-    """The same sums of whole cells, ordered by id."""
-    moments, place = join_moments([b.moments for b in blocks])
-    n = len(moments.ids)
-
-    def joined(parts: list[Values | None], source: LazyArray | None) -> Values | None:
-        if source is None:
-            return None
-        return join_values([p for p in parts if p is not None], place, n)
-
-    area = None
-    if surface:
-        parts = [np.zeros(0), *(b.surface for b in blocks if b.surface is not None)]
-        area = np.bincount(place, np.concatenate(parts), minlength=n).astype(np.float64)
-    return _BlockSums(
-        moments,
-        area,
-        joined([b.intensity for b in blocks], sources.image),
-        joined([b.probability for b in blocks], sources.probability),
-    )
-
-
 def _table(
-    sums: _BlockSums, shape: ShapeZYX, spacing: SpacingZYX | None, *, uncertainty: bool
+    sums: BlockSums, shape: ShapeZYX, spacing: SpacingZYX | None, *, uncertainty: bool
 ) -> pd.DataFrame:
     moments = sums.moments
     n_voxels = moments.sums[:, 0]
@@ -282,7 +274,7 @@ def _positions(moments: Moments, spacing: SpacingZYX | None) -> dict[str, npt.ND
     return columns
 
 
-def _shape_columns(sums: _BlockSums, spacing: SpacingZYX | None) -> dict[str, npt.NDArray[Any]]:
+def _shape_columns(sums: BlockSums, spacing: SpacingZYX | None) -> dict[str, npt.NDArray[Any]]:
     unit = "um" if spacing is not None else "voxel"
     step = spacing or _VOXELS
     lengths = axis_lengths(sums.moments, step)
@@ -309,11 +301,13 @@ def _intensity_columns(values: Values, n_voxels: Integers) -> dict[str, npt.NDAr
 
 
 def _summary(
-    moments: Moments, shape: ShapeZYX, spacing: SpacingZYX | None, n_voxels: int | None
+    labelled: int,
+    n_objects: int,
+    shape: ShapeZYX,
+    spacing: SpacingZYX | None,
+    n_voxels: int | None,
 ) -> dict[str, Any]:
     total = int(np.prod(shape, dtype=np.int64)) if n_voxels is None else n_voxels
-    labelled = int(moments.sums[:, 0].sum())
-    n_objects = len(moments.ids)
     summary: dict[str, Any] = {
         "size_z_voxels": shape[0],
         "size_y_voxels": shape[1],

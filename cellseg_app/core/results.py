@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,27 @@ import pandas as pd
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CellTable:
-    """Measurements of one volume.
+    """Measurements of one volume, made when they are asked for.
 
     Attributes
     ----------
-    cells
-        One row per cell, column `label` first, units in the column names.
+    parts
+        Gives the rows in their order, at least one part, of which each may be dropped before the
+        next: one row per cell, column `label` first, units in the column names.
     summary
         One value per image: size, volumes, number of cells, density.
     """
 
-    cells: pd.DataFrame
+    parts: Callable[[], Iterator[pd.DataFrame]]
     summary: dict[str, Any]
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """All rows, in memory."""
+        first, *others = self.parts()
+        return pd.concat([first, *others], ignore_index=True) if others else first
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,17 +31,35 @@ def has_pyarrow() -> bool:
     return importlib.util.find_spec("pyarrow") is not None
 
 
-def write_parquet(path: Path, table: pd.DataFrame) -> Path:
-    """Write a table without its index; the file appears whole or not at all."""
+def write_parquet(path: Path, parts: Iterable[pd.DataFrame]) -> Path:
+    """Write a table that comes in parts, without its index.
+
+    The file appears whole or not at all; how the table is parted makes no difference to it.
+    """
     import pyarrow
     from pyarrow import parquet
 
-    schema = pyarrow.Schema.from_pandas(table, preserve_index=False)
+    groups = _groups(parts)
+    first = next(groups)
+    schema = pyarrow.Schema.from_pandas(first, preserve_index=False)
     with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for first in range(0, max(1, len(table)), _ROWS_AT_ONCE):
-            rows = table.iloc[first : first + _ROWS_AT_ONCE]
+        for rows in itertools.chain([first], groups):
             writer.write_table(pyarrow.Table.from_pandas(rows, schema, preserve_index=False))
     return path
+
+
+def _groups(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The same rows in groups of a fixed size, of which only the last is smaller."""
+    rest: pd.DataFrame | None = None
+    for part in parts:
+        rows = part if rest is None else pd.concat([rest, part], ignore_index=True)
+        # The last group waits: it may be the last of all, which is there even without rows.
+        n_whole = max(0, len(rows) - 1) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+        for first in range(0, n_whole, _ROWS_AT_ONCE):
+            yield rows.iloc[first : first + _ROWS_AT_ONCE]
+        rest = rows.iloc[n_whole:]
+    if rest is not None:
+        yield rest
 
 
 def parquet_header(path: Path) -> tuple[str, ...]:

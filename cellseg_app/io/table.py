@@ -56,7 +56,7 @@ def write_table(path: Path | str, table: pd.DataFrame) -> Path:
         If the place cannot be written, for example while Excel holds the file.
     """
     if Path(path).suffix == PARQUET:
-        return write_parquet(Path(path), table)
+        return write_parquet(Path(path), [table])
     return _write_csv(Path(path), FrameColumns(table), np.arange(len(table)))
 
 
@@ -70,9 +70,29 @@ def write_cells(path: Path, cells: pd.DataFrame) -> Path:
     Path
         What was written: `path`, or the same with `.parquet`.
     """
-    if len(cells) > MOST_SHEET_ROWS and has_pyarrow():
-        path = path.with_suffix(PARQUET)
-    return write_table(path, cells)
+    return write_table(_path_for(path, len(cells)), cells)
+
+
+def write_measured(path: Path, parts: Iterable[pd.DataFrame], n_cells: int) -> Path:
+    """Write what `write_cells` would, from parts of numbers only, of which none is kept.
+
+    Parameters
+    ----------
+    path
+        As for `write_cells`.
+    parts
+        The rows in their order, at least one part.
+    n_cells
+        How many rows they have together.
+    """
+    path = _path_for(path, n_cells)
+    if path.suffix == PARQUET:
+        return write_parquet(path, parts)
+    return _write_texts(path, (csv_text(p, header=n == 0) for n, p in enumerate(parts)), "utf-8")
+
+
+def _path_for(path: Path, n_cells: int) -> Path:
+    return path.with_suffix(PARQUET) if n_cells > MOST_SHEET_ROWS and has_pyarrow() else path
 
 
 def write_table_parts(
@@ -157,12 +177,17 @@ def read_table_header(path: Path | str) -> tuple[str, ...]:
 
 def _write_csv(path: Path, table: CellColumns, rows: npt.NDArray[np.intp]) -> Path:
     encoding = "utf-8" if _is_plain(table, rows) else "utf-8-sig"
+    parts = enumerate(_parts(rows))
+    texts = (csv_text(frame_of(table, part), header=n == 0) for n, part in parts)
+    return _write_texts(path, texts, encoding)
+
+
+def _write_texts(path: Path, texts: Iterable[str], encoding: str) -> Path:
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding=encoding, newline="") as out,
     ):
-        for n, part in enumerate(_parts(rows)):
-            out.write(csv_text(frame_of(table, part), header=n == 0))
+        out.writelines(texts)
     return path
 
 

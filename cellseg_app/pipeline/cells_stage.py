@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cellseg_app.analysis.blockwise import BlockRunner, all_cores
 from cellseg_app.analysis.class_choice import foreground_class
 from cellseg_app.analysis.cleanup import without_large_parts
 from cellseg_app.analysis.instances import InstanceResult, segment_instances
-from cellseg_app.analysis.measure import measure_cells
 from cellseg_app.core.blocks import at_most
-from cellseg_app.core.results import CellTable
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.finite import z_slabs
-from cellseg_app.io.table import write_cells
 from cellseg_app.pipeline.cell_places import CellPlace, label_dtype, place_for_cells
+from cellseg_app.pipeline.cell_table import measured_table, write_table
 from cellseg_app.pipeline.choices import (
     CellDefaults,
     InstanceChoice,
@@ -27,7 +27,7 @@ from cellseg_app.pipeline.choices import (
 )
 from cellseg_app.pipeline.image_files import OneClass
 from cellseg_app.pipeline.kept_images import keep_image
-from cellseg_app.pipeline.region_cells import RegionCells, cells_in_region
+from cellseg_app.pipeline.region_cells import cells_in_region
 from cellseg_app.pipeline.regions import RunRegion
 from cellseg_app.pipeline.reporting import Reporting
 from cellseg_app.pipeline.workspace import Workspace
@@ -79,6 +79,10 @@ class FoundCells:
 
     Attributes
     ----------
+    cells
+        One row per cell, if they were measured and nothing was written.
+    summary
+        See `CellTable`; empty if nothing was measured.
     labels_path, table_path
         In the workspace at first; None if nothing was written.
     labels
@@ -90,7 +94,8 @@ class FoundCells:
     method: str
     method_options: dict[str, Any]
     n_cells: int
-    table: CellTable | None
+    cells: pd.DataFrame | None
+    summary: dict[str, Any]
     labels_path: Path | None
     table_path: Path | None
     notes: tuple[str, ...]
@@ -169,7 +174,7 @@ def _one_class(
     probability: LazyArray = OneClass(scene.probability, index)
     choice = instance_choice(settings, defaults)
     if choice is None:
-        return FoundCells(index, defaults.threshold, "none", {}, 0, None, None, None, ())
+        return FoundCells(index, defaults.threshold, "none", {}, 0, None, {}, None, None, ())
     floor = defaults.threshold if choice.threshold is None else choice.threshold
     large = settings.threshold.remove_large_voxels
     if large is not None:
@@ -211,17 +216,28 @@ def _one_class(
             report=report,
             runner=place.runner,
         )
-    table = _measured(scene, probability, cells, settings, report, place=place)
+    table = None
+    if settings.statistics.enabled:
+        table = measured_table(
+            cells,
+            scene.image,
+            probability,
+            spacing_um_zyx=scene.spacing_um_zyx,
+            settings=settings.statistics,
+            place=place,
+            report=report,
+        )
     table_path = None
     if save and table is not None:
-        table_path = write_cells(place.folder / "cells.csv", table.cells)
+        table_path = write_table(place.folder / "cells.csv", table, cells.n_cells, report)
     return FoundCells(
         class_index=index,
         threshold=result.threshold,
         method=choice.method,
         method_options=dict(result.settings),
         n_cells=cells.n_cells,
-        table=table,
+        cells=None if save or table is None else table.cells,
+        summary={} if table is None else table.summary,
         labels_path=labels_path,
         table_path=table_path,
         notes=result.notes,
@@ -264,33 +280,6 @@ def _any_above(probability: LazyArray, threshold: float) -> bool:
         for z in z_slabs(shape, 4)
         if at_most(probability, part := (z, slice(0, shape[1]), slice(0, shape[2]))) > threshold
     )
-
-
-def _measured(
-    scene: Scene,
-    probability: LazyArray,
-    cells: RegionCells,
-    settings: RunSettings,
-    report: Reporting,
-    *,
-    place: CellPlace,
-) -> CellTable | None:
-    if not settings.statistics.enabled:
-        return None
-    table = measure_cells(
-        cells.labels,
-        image=scene.image if settings.statistics.intensity else None,
-        probability=probability,
-        spacing_um_zyx=scene.spacing_um_zyx,
-        settings=settings.statistics,
-        n_voxels=None if scene.region is None else scene.region.n_voxels,
-        workers=all_cores(),
-        progress=report.progress,
-        cancel=report.cancel,
-        runner=place.runner,
-        kept=place.found,
-    )
-    return table if scene.region is None else cells.located(table, scene.spacing_um_zyx)
 
 
 def _shape_zyx(array: LazyArray) -> tuple[int, int, int]:

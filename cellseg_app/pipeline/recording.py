@@ -109,7 +109,6 @@ def complete_record(
 ) -> RunRecord:
     """Return the record of a run that has ended."""
     cells = finished.cells
-    summary = {} if cells[0].table is None else dict(cells[0].table.summary)
     notes = (*finished.notes, *(note for found in cells for note in found.notes))
     return RunRecord(
         versions=versions(),
@@ -121,7 +120,7 @@ def complete_record(
         network=network,
         used=with_cells(choices, cells),
         n_cells=sum(found.n_cells for found in cells),
-        summary=summary,
+        summary=dict(cells[0].summary),
         seconds={stage: round(s, 3) for stage, s in finished.seconds.items()},
         estimate=estimate,
         notes=notes,

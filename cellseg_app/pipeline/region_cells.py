@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from cellseg_app.analysis.blockwise import BlockPlan, BlockRunner, all_cores
 from cellseg_app.analysis.mask_edge import cut_by_mask
@@ -42,12 +44,24 @@ class RegionCells:
 
     def located(self, table: CellTable, spacing_um_zyx: SpacingZYX | None) -> CellTable:
         """The measurements with positions in the whole volume and cut cells marked."""
-        if self.region is None:
+        region = self.region
+        if region is None:
             return table
-        cells = moved(table.cells, self.region.origin_zyx, spacing_um_zyx)
-        if self.cut is not None:
-            cells["touches_border"] |= cells["label"].isin(self.cut)
-        return replace(table, cells=cells)
+
+        def parts() -> Iterator[pd.DataFrame]:
+            for part in table.parts():
+                cells = moved(part, region.origin_zyx, spacing_um_zyx)
+                if self.cut is not None:
+                    cells["touches_border"] |= _is_among(cells["label"].to_numpy(), self.cut)
+                yield cells
+
+        return CellTable(parts, table.summary)
+
+
+def _is_among(labels: npt.NDArray[np.int64], cut: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which of a part's labels are among ids; both ascend."""
+    first, last = np.searchsorted(cut, [labels.min(initial=0), labels.max(initial=0) + 1])
+    return np.isin(labels, cut[first:last])
 
 
 def cells_in_region(

@@ -149,9 +149,9 @@ def live_cells(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     table = None
-    if found.table is not None:
+    if found.cells is not None:
         z, y, x = (a.start + b for a, b in zip(region, source.origin_zyx, strict=True))
-        table = moved(found.table.cells, (z, y, x), source.spacing_um_zyx)
+        table = moved(found.cells, (z, y, x), source.spacing_um_zyx)
     return LiveCells(
         labels, region, found.n_cells, found.class_index, found.threshold, table, seconds=0.0
     )

@@ -19,6 +19,7 @@ from cellseg_app.io.table import (
     read_table,
     read_table_header,
     write_cells,
+    write_measured,
     write_table,
     write_table_parts,
 )
@@ -86,6 +87,25 @@ def test_very_many_cells_become_parquet(
     assert write_cells(tmp_path / "without.csv", cells) == tmp_path / "without.csv"
     with pytest.raises(InputError, match=r"cellseg-app\[parquet\]"):
         read_table(path)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("step", [1, 5, 7, 10, 23])
+def test_measured_cells_make_the_same_file_however_they_are_parted(
+    cells: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, step: int
+) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+        monkeypatch.setattr(tables, "MOST_SHEET_ROWS", 10)
+    monkeypatch.setattr(parquet_table, "_ROWS_AT_ONCE", 5)
+    for n in (23, 20, 0):
+        rows = cells.iloc[:n]
+        target = tmp_path / ("a.parquet" if form == "parquet" else "a.csv")
+        whole = write_table(target, rows).read_bytes()
+        parts = [rows.iloc[first : first + step] for first in range(0, max(1, n), step)]
+        path = write_measured(tmp_path / "b.csv", iter(parts), n_cells=max(n, 11))
+        assert path.suffix == f".{form}"
+        assert path.read_bytes() == whole
 
 
 def test_parquet_is_joined_and_named_without_ever_being_in_memory_whole(

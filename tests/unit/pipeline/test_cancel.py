@@ -18,7 +18,7 @@ from cellseg_app.pipeline.workspace import FOLDER_NAME
 from tests.blur_network import write_blur_network
 
 
-@pytest.mark.parametrize("stage", ["network", "writing map", "Measuring cells"])
+@pytest.mark.parametrize("stage", ["network", "writing map", "Measuring cells", "writing table"])
 def test_cancel_leaves_nothing_half_written(tmp_path: Path, stage: str) -> None:
     image = np.random.default_rng(0).integers(0, 1000, (60, 64, 64)).astype(np.uint16)
     source = write_volume_tiff(tmp_path / "v.tif", image, spacing_um_zyx=(1, 1, 1))
