@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 Labels = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-Ids = npt.NDArray[np.intp]
+Ids = npt.NDArray[np.signedinteger[Any]]
 
 # Small enough for the caches, large enough that what is done per block does not count.
 DEFAULT_BLOCK_ZYX: ShapeZYX = (64, 256, 256)

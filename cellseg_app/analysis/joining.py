@@ -254,14 +254,15 @@ def _join(
     joined: JoinedPieces[Extra],
 ) -> JoinedPieces[Extra]:
     pieces = PieceStatistics.empty(total)
-    for offset, part in statistics:
+    while statistics:
+        offset, part = statistics.pop()
         ids = slice(offset + 1, offset + len(part.count))
         pieces.count[ids] = part.count[1:]
         pieces.first[ids] = part.first[1:]
         pieces.border[ids] = part.border[1:]
     n_groups, group = unite(total + 1, links)
     # Nothing is ever linked to the background, so it is a group of its own; make that group 0.
-    group = np.where(group == 0, group[0], group)
+    group[group == 0] = group[0]
     group[0] = 0
     wholes = pieces.by_group(group, n_groups - 1)
     return replace(joined, group=group, n_groups=n_groups - 1, statistics=wholes)

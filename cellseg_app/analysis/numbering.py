@@ -127,9 +127,7 @@ def finish_pieces(
         if place is None:
             return None
         offset, n_pieces = place
-        table: Labels = number_of_piece[offset : offset + n_pieces + 1].copy()
-        table[0] = 0
-        return table
+        return number_of_piece[offset : offset + n_pieces + 1]
 
     def work(item: tuple[Region, Labels | None]) -> None:
         core, table = item
@@ -139,7 +137,10 @@ def finish_pieces(
                     np.zeros((), labels_out.dtype), region_shape(core)
                 )
             return
-        labels = table[np.asarray(pieces[core])]
+        numbers = table.copy()
+        # There stands the last piece of the block before.
+        numbers[0] = 0
+        labels = numbers[np.asarray(pieces[core])]
         labels_out[core] = labels.astype(labels_out.dtype, copy=False)
 
     blocks = block_regions(shape_zyx(pieces), plan.block_zyx)

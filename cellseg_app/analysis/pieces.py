@@ -16,7 +16,9 @@ from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import ShapeZYX
 
 _NO_VOXEL = np.iinfo(np.int64).max
-_MOST_NODES = np.iinfo(np.int32).max - 1
+_AT_ONCE = 2**20
+_MOST_IN_32_BITS = np.iinfo(np.int32).max
+_MOST_NODES = _MOST_IN_32_BITS - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,12 @@ class PieceStatistics:
     def by_group(self, group: Ids, n_groups: int) -> PieceStatistics:
         """The same measurements of groups 1…n_groups, where `group` is 0 for what is dropped."""
         total = PieceStatistics.empty(n_groups)
-        np.add.at(total.count, group, self.count)
-        np.minimum.at(total.first, group, self.first)
-        np.logical_or.at(total.border, group, self.border)
+        # NumPy copies the indices it is given in other types than its own.
+        for start in range(0, len(group), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            np.add.at(total.count, group[part], self.count[part])
+            np.minimum.at(total.first, group[part], self.first[part])
+            np.logical_or.at(total.border, group[part], self.border[part])
         total.count[0], total.first[0], total.border[0] = 0, _NO_VOXEL, False
         return total
 
@@ -124,11 +129,13 @@ def unite(n: int, links: tuple[Ids, Ids]) -> tuple[int, Ids]:
     a, b = ends[: len(links[0])], ends[len(links[0]) :]
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(linked), len(linked)))
     n_linked, part = connected_components(graph, directed=False) if len(linked) else (0, linked)
-    group = np.full(n, -1, np.intp)
+    group: Ids = np.empty(n, np.int32 if n <= _MOST_IN_32_BITS else np.int64)
+    alone = np.ones(n, np.bool_)
+    alone[linked] = False
+    n_parts = int(n_linked) + int(np.count_nonzero(alone))
+    group[alone] = np.arange(n_linked, n_parts, dtype=group.dtype)
     group[linked] = part
-    alone = np.flatnonzero(group < 0)
-    group[alone] = n_linked + np.arange(len(alone))
-    return int(n_linked) + len(alone), group
+    return n_parts, group
 
 
 def refuse_too_many(n: int) -> None:

@@ -7,11 +7,13 @@ dynamics and saddles), so that only its edges need to be looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
@@ -19,6 +21,29 @@ from cellseg_app.analysis.blockwise import Floats, Ids
 from cellseg_app.analysis.instances.basins import Passes, highest_passes
 from cellseg_app.analysis.joining import JoinedPieces
 from cellseg_app.analysis.pieces import PieceStatistics, refuse_too_many
+
+# Passes looked at as Python's own numbers, which take ten times the memory.
+_AT_ONCE = 2**16
+
+
+class OfBasins(Protocol):
+    """What a block tells of its basins.
+
+    Attributes
+    ----------
+    peak
+        Their heights; index 0 unused, −inf if the peak lies elsewhere.
+    passes
+        Between them.
+    """
+
+    @property
+    def peak(self) -> Floats: ...
+    @property
+    def passes(self) -> Passes: ...
+
+
+Found = TypeVar("Found", bound=OfBasins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +71,14 @@ class BasinGraph:
     statistics: PieceStatistics
 
 
-def build_graph(
-    joined: JoinedPieces[Any], peaks: Sequence[tuple[int, Floats]], passes: Sequence[Passes]
-) -> BasinGraph:
+def build_graph(joined: JoinedPieces[Found]) -> BasinGraph:
     """The graph of all basins; its numbering does not depend on the blocks.
 
     Parameters
     ----------
     joined
-        United pieces.
-    peaks
-        Per block, what to add to its ids, and peak heights (index 0 unused, −inf if elsewhere).
-    passes
-        Per block, with the offset added.
+        United pieces, and what every block tells of its own; that is taken away, for it would need
+        more memory than the graph.
 
     Raises
     ------
@@ -67,13 +87,17 @@ def build_graph(
     """
     n = joined.n_groups
     refuse_too_many(n)
-    rank = np.zeros(n + 1, np.intp)
-    rank[np.argsort(joined.statistics.first[1:]) + 1] = np.arange(1, n + 1)
+    rank = np.zeros(n + 1, np.int32)
+    rank[np.argsort(joined.statistics.first[1:]) + 1] = np.arange(1, n + 1, dtype=np.int32)
     basin_of_piece = rank[joined.group]
     peak = np.full(n + 1, -np.inf, np.float32)
-    for offset, heights in peaks:
-        np.maximum.at(peak, basin_of_piece[offset + 1 : offset + len(heights)], heights[1:])
-    tree = _spanning_tree(n, _whole_passes(basin_of_piece, passes))
+    forests = []
+    while joined.extras:
+        offset, found = joined.extras.pop()
+        own = basin_of_piece[offset : offset + len(found.peak)]
+        np.maximum.at(peak, own[1:], found.peak[1:])
+        forests.append(_forest(own, found.passes))
+    tree = _spanning_tree(n, _united(forests))
     return BasinGraph(basin_of_piece, n, peak, tree, joined.statistics.by_group(rank, n))
 
 
@@ -91,7 +115,7 @@ def merge_from_seeds(graph: BasinGraph, seed: Ids) -> Ids:
     -------
     Seed of each basin, 0 where no flood arrives.
     """
-    owner = seed.tolist()
+    owner = _numbers("i", seed.astype(np.int32))
 
     def meet(a: int, b: int, _height: float) -> bool:
         if owner[a] and owner[b]:
@@ -100,7 +124,7 @@ def merge_from_seeds(graph: BasinGraph, seed: Ids) -> Ids:
         return True
 
     root = _merge(graph, meet)
-    return np.asarray(owner, np.intp)[root]
+    return np.frombuffer(owner, np.int32)[root]
 
 
 def merge_shallow(graph: BasinGraph, depth: float) -> Ids:
@@ -109,7 +133,7 @@ def merge_shallow(graph: BasinGraph, depth: float) -> Ids:
     Two wholes stay apart only if the pass between them lies lower than (1 − `depth`) of the lower
     peak: h-maxima on the logarithm of the landscape, blind to the size and brightness of cells.
     """
-    peak = graph.peak.tolist()
+    peak = _numbers("f", graph.peak)
     keep = 1.0 - depth
 
     def meet(a: int, b: int, height: float) -> bool:
@@ -124,7 +148,7 @@ def merge_shallow(graph: BasinGraph, depth: float) -> Ids:
 
 def _merge(graph: BasinGraph, meet: Callable[[int, int, float], bool]) -> Ids:
     """Lead wholes together at the passes, highest first; `meet` says whether they become one."""
-    parent = list(range(graph.n + 1))
+    parent = _numbers("i", np.arange(graph.n + 1, dtype=np.int32))
 
     def find(node: int) -> int:
         while parent[node] != node:
@@ -133,30 +157,52 @@ def _merge(graph: BasinGraph, meet: Callable[[int, int, float], bool]) -> Ids:
         return node
 
     tree = graph.tree
-    for a, b, height in zip(
-        tree.first.tolist(), tree.second.tolist(), tree.height.tolist(), strict=True
-    ):
-        root_a, root_b = find(a), find(b)
-        if root_a != root_b and meet(root_a, root_b, height):
-            parent[max(root_a, root_b)] = min(root_a, root_b)
-    pointer = np.asarray(parent, np.intp)
+    for start in range(0, len(tree.height), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        ends = tree.first[part].tolist(), tree.second[part].tolist()
+        for a, b, height in zip(*ends, tree.height[part].tolist(), strict=True):
+            root_a, root_b = find(a), find(b)
+            if root_a != root_b and meet(root_a, root_b, height):
+                parent[max(root_a, root_b)] = min(root_a, root_b)
+    pointer: Ids = np.frombuffer(parent, np.int32)
     while True:
         further = pointer[pointer]
         if np.array_equal(further, pointer):
-            return pointer
+            return further
         pointer = further
 
 
-def _whole_passes(basin_of_piece: Ids, passes: Sequence[Passes]) -> Passes:
-    if not passes:
-        return highest_passes(np.zeros(0, np.uint64), np.zeros(0, np.float32))
-    a = basin_of_piece[np.concatenate([p.first for p in passes])]
-    b = basin_of_piece[np.concatenate([p.second for p in passes])]
-    height = np.concatenate([p.height for p in passes])
+def _numbers(typecode: str, values: npt.NDArray[Any]) -> array[Any]:
+    """Numbers that Python changes one by one, in the memory that NumPy would take."""
+    made = array(typecode)
+    made.frombytes(values.tobytes())
+    return made
+
+
+def _forest(basin_of_piece: Ids, passes: Passes) -> tuple[npt.NDArray[np.uint64], Floats]:
+    """Those of a block's passes that may lie on the tree of the whole volume, with basins' keys.
+
+    The lowest pass of a circle is on no such tree, and a circle within a block is one of the whole.
+    """
+    a, b = basin_of_piece[passes.first], basin_of_piece[passes.second]
     apart = a != b
-    a, b, height = a[apart], b[apart], height[apart]
-    low, high = np.minimum(a, b).astype(np.uint64), np.maximum(a, b).astype(np.uint64)
-    return highest_passes(low << np.uint64(32) | high, height)
+    low, high = (of(a, b)[apart].astype(np.uint64) for of in (np.minimum, np.maximum))
+    whole = highest_passes(low << np.uint64(32) | high, passes.height[apart])
+    n = len(whole.height)
+    basins, places = np.unique(np.concatenate([whole.first, whole.second]), return_inverse=True)
+    ends = places.astype(np.uint32)
+    tree = _spanning_tree(len(basins), Passes(ends[:n], ends[n:], whole.height))
+    first, second = (basins[side].astype(np.uint64) for side in (tree.first, tree.second))
+    return first << np.uint64(32) | second, tree.height
+
+
+def _united(forests: list[tuple[npt.NDArray[np.uint64], Floats]]) -> Passes:
+    keys, heights = [np.zeros(0, np.uint64)], [np.zeros(0, np.float32)]
+    while forests:
+        own_keys, own_heights = forests.pop()
+        keys.append(own_keys)
+        heights.append(own_heights)
+    return highest_passes(np.concatenate(keys), np.concatenate(heights))
 
 
 def _spanning_tree(n: int, passes: Passes) -> Passes:
@@ -168,6 +214,6 @@ def _spanning_tree(n: int, passes: Passes) -> Passes:
     graph = coo_array(
         (rank, (passes.first[order], passes.second[order])), shape=(n + 1, n + 1)
     ).tocsr()
-    kept = np.sort(minimum_spanning_tree(graph).tocoo().data.astype(np.intp)) - 1
+    kept = np.sort(minimum_spanning_tree(graph, overwrite=True).tocoo().data.astype(np.intp)) - 1
     chosen = order[kept]
     return Passes(passes.first[chosen], passes.second[chosen], passes.height[chosen])

@@ -29,13 +29,9 @@ _CACHED_VOXELS = 2**14
 class Passes:
     """Highest passes between pairs of basins: `first` < `second`, and the height between them."""
 
-    first: Ids
-    second: Ids
+    first: Labels
+    second: Labels
     height: Floats
-
-    def shifted(self, offset: int) -> Passes:
-        """The same with an offset added to the ids."""
-        return Passes(self.first + offset, self.second + offset, self.height)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For keeping on disk."""
@@ -169,14 +165,14 @@ def _find_passes(labels: Labels, flat: Floats, where: Ids, steps: ShapeZYX) -> P
 def highest_passes(keys: npt.NDArray[np.uint64], heights: Floats) -> Passes:
     """One pass per pair of basins, the highest; keys hold first id · 2³² + second id."""
     if not len(keys):
-        none = np.zeros(0, np.intp)
+        none = np.zeros(0, np.uint32)
         return Passes(none, none, np.zeros(0, np.float32))
     order = np.argsort(keys, kind="stable")
     keys, heights = keys[order], heights[order]
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
     unique = keys[starts]
     return Passes(
-        (unique >> np.uint64(32)).astype(np.intp),
-        (unique & np.uint64(0xFFFFFFFF)).astype(np.intp),
+        (unique >> np.uint64(32)).astype(np.uint32),
+        (unique & np.uint64(0xFFFFFFFF)).astype(np.uint32),
         np.maximum.reduceat(heights, starts),
     )

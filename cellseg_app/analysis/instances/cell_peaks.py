@@ -96,11 +96,7 @@ def segment(job: InstanceJob) -> InstanceResult:
     joined = join_pieces(
         label_block, job.pieces, plan=job.plan, stage="Finding peaks", extra_of=_Found.of
     )
-    graph = build_graph(
-        joined,
-        [(offset, found.peak) for offset, found in joined.extras],
-        [found.passes.shifted(offset) for offset, found in joined.extras],
-    )
+    graph = build_graph(joined)
     cell = merge_shallow(graph, depth)
     objects = graph.statistics.by_group(cell, graph.n)
     min_size = options.min_size_voxels

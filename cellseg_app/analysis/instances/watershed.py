@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from cellseg_app.analysis.instances.job import (
     framed,
     with_halo,
 )
-from cellseg_app.analysis.joining import BlockPieces, JoinedPieces, join_pieces
+from cellseg_app.analysis.joining import BlockPieces, join_pieces
 from cellseg_app.analysis.kept import Arrays, part_of, prefixed
 from cellseg_app.analysis.numbering import finish_pieces, kept_objects
 from cellseg_app.analysis.pieces import unite
@@ -31,6 +32,8 @@ _SEED_THRESHOLD = 0.9
 _MIN_SIZE = 30
 _MIN_SEED = 3
 _NO_HALO = (0, 0, 0)
+# Offset of a block; seed voxels of its pieces; pairs of them that share a seed.
+_SeedParts = tuple[int, npt.NDArray[np.int64], tuple[Ids, Ids]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,9 @@ def segment(job: InstanceJob) -> InstanceResult:
         stage="Finding basins",
         extra_of=_Found.of,
     )
-    graph = build_graph(
-        joined,
-        [(offset, found.peak) for offset, found in joined.extras],
-        [found.passes.shifted(offset) for offset, found in joined.extras],
-    )
-    seed = _seeds(graph, joined, min_seed)
+    parts = [(offset, found.seed_count, found.same_seed) for offset, found in joined.extras]
+    graph = build_graph(joined)
+    seed = _seeds(graph, parts, min_seed)
     owner = merge_from_seeds(graph, seed)
     objects = graph.statistics.by_group(owner, int(seed.max(initial=0)))
     n_cells = finish_pieces(
@@ -148,15 +148,15 @@ def _sharing_a_seed(is_seed: Bools, pieces: Labels) -> tuple[Ids, Ids]:
     return piece[:-1][same], piece[1:][same]
 
 
-def _seeds(graph: BasinGraph, joined: JoinedPieces[_Found], min_seed: int) -> Ids:
+def _seeds(graph: BasinGraph, parts: Sequence[_SeedParts], min_seed: int) -> Ids:
     """Number of the seed within each basin; 0 where there is none or it is too small."""
     piece_basin = graph.basin_of_piece
     size = np.zeros(graph.n + 1, np.int64)
-    links = ([np.zeros(0, np.intp)], [np.zeros(0, np.intp)])
-    for offset, found in joined.extras:
-        own = piece_basin[offset + 1 : offset + len(found.seed_count)]
-        np.add.at(size, own, found.seed_count[1:])
-        for side, part in zip(links, found.same_seed, strict=True):
+    links: tuple[list[Ids], list[Ids]] = ([np.zeros(0, np.intp)], [np.zeros(0, np.intp)])
+    for offset, count, same_seed in parts:
+        own = piece_basin[offset + 1 : offset + len(count)]
+        np.add.at(size, own, count[1:])
+        for side, part in zip(links, same_seed, strict=True):
             side.append(piece_basin[part + offset])
     n, group = unite(graph.n + 1, (np.concatenate(links[0]), np.concatenate(links[1])))
     total = np.zeros(n, np.int64)
