@@ -13,7 +13,9 @@ took beyond what it held when its work began, that per cell, and processor time.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import math
 import multiprocessing
 import shutil
 import threading
@@ -35,7 +37,9 @@ from cellseg_app.analysis.measure import measure_cells
 from cellseg_app.analysis.moments import Moments, move_origin
 from cellseg_app.core.blocks import Region, block_regions, region_origin, region_shape
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
-from cellseg_app.io.table import write_cells
+from cellseg_app.io.parquet_table import has_pyarrow
+from cellseg_app.pipeline.cell_table import write_table
+from cellseg_app.pipeline.reporting import Reporting
 
 _BLOCK: ShapeZYX = (64, 256, 256)
 _PITCH = 8
@@ -62,6 +66,11 @@ class Lattice:
         """Voxels of the volume."""
         z, y, x = (n * step for n, step in zip(self.blocks_zyx, _BLOCK, strict=True))
         return z, y, x
+
+    @property
+    def n_cells(self) -> int:
+        """How many balls there are."""
+        return math.prod(n // _PITCH + 1 for n in self.shape_zyx)
 
     def ids(self, origin: ShapeZYX) -> npt.NDArray[np.int64]:
         """Of the balls that a block has a part of, in their raster order."""
@@ -98,6 +107,9 @@ def main() -> None:
 
 
 def _measured(work: Callable[[Lattice, Path], int], lattice: Lattice, folder: Path) -> None:
+    if has_pyarrow():
+        # Its libraries take 150 MB, however many cells there are.
+        importlib.import_module("pyarrow.parquet")
     before, begin = psutil.Process().memory_info().rss, time.process_time()
     with _watched() as memory:
         n = work(lattice, folder)
@@ -184,11 +196,12 @@ def _measuring(lattice: Lattice, folder: Path) -> int:
         _Unread(shape, np.uint16),
         _Unread(shape, np.float32),
         spacing_um_zyx=_SPACING,
+        n_cells=lattice.n_cells,
         block_zyx=_BLOCK,
         kept=KeptBlocks(folder / "found"),
     )
-    write_cells(folder / "cells.csv", table.cells)
-    return len(table.cells)
+    write_table(folder / "cells.csv", table, lattice.n_cells, Reporting())
+    return lattice.n_cells
 
 
 class _Map(_Unread):
