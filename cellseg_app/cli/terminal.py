@@ -100,7 +100,10 @@ class JsonDisplay:
     """One JSON object a line on standard output."""
 
     def __enter__(self) -> JsonDisplay:
-        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+        handler = logging.StreamHandler(sys.stderr)
+        # As in `TerminalDisplay`.
+        handler.setLevel(logging.WARNING)
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
         return self
 
     def __exit__(

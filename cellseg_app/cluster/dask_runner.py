@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ _PER_WORKER: Final = 3
 # Tries after a failure that is no user's fault, such as a disk that did not answer.
 _RETRIES: Final = 2
 _TICK_S: Final = 0.25
+_LOOK_S: Final = 10.0
+# As long as this, a run does without any worker.
+ABSENCE_S: Final = 600
+
+
+def _nothing() -> None:
+    """There is nothing to renew."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +42,24 @@ class DaskCluster:
         For the network in one worker; 0 leaves it to the worker.
     expected
         How many workers were asked for; a batch system starts them one by one.
+    renew
+        Called now and then while fewer are there.
     """
 
     client: Client
     threads: int = 0
     expected: int = 1
+    renew: Callable[[], None] = _nothing
 
     @property
     def n_workers(self) -> int:
         """How many workers there are now, or will be."""
-        return max(self.expected, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+        return max(self.expected, self.n_there)
+
+    @property
+    def n_there(self) -> int:
+        """How many workers there are now."""
+        return len(self.client.scheduler_info(n_workers=-1)["workers"])
 
     @property
     def dashboard(self) -> str:
@@ -66,12 +82,13 @@ class DaskCluster:
         Raises
         ------
         UserError
-            As raised by the work.
+            As raised by the work; or no worker has been there for ten minutes.
         """
         # A task of its own: sent to each worker once, and made again if all who have it are lost.
         shared = self.client.submit(_same, work, pure=False)
         running: deque[Future] = deque()
         left = iter(items)
+        vigil = _Vigil(self)
         try:
             while True:
                 for item in left:
@@ -82,24 +99,50 @@ class DaskCluster:
                         break
                 if not running:
                     return
-                yield self._result(running[0], waiting)
+                yield self._result(running[0], vigil, waiting)
                 running.popleft().release()
         finally:
             self.client.cancel([*running, shared])
 
-    def _result(self, future: Future, waiting: Callable[[], None] | None) -> Any:  # noqa: ANN401
+    def _result(self, future: Future, vigil: _Vigil, waiting: Callable[[], None] | None) -> Any:  # noqa: ANN401
         from distributed import wait
 
         while not future.done():
             try:
                 wait(future, timeout=_TICK_S)
             except TimeoutError:
+                vigil.look()
                 if waiting is not None:
                     waiting()
         result = future.result()
         if isinstance(result, _Failed):
             raise result.error
         return result
+
+
+class _Vigil:
+    """Sees to it that somebody works."""
+
+    def __init__(self, cluster: DaskCluster) -> None:
+        self._cluster = cluster
+        self._next_s = time.monotonic() + _LOOK_S
+        self._absent_s = 0.0
+
+    def look(self) -> None:
+        """Renew jobs that ended; give up where nobody has been for long."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + _LOOK_S
+        there = self._cluster.n_there
+        self._absent_s = 0.0 if there else self._absent_s + _LOOK_S
+        if there < self._cluster.expected:
+            self._cluster.renew()
+        if self._absent_s >= ABSENCE_S:
+            raise UserError(
+                "No worker has been there for ten minutes.",
+                "Look at the queue of the batch system, or start workers; the same command goes "
+                "on where the run stopped.",
+            )
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,11 @@ import tifffile
 
 pytest.importorskip("distributed")
 
+from cellseg_app.cluster import dask_runner
+from cellseg_app.cluster.batch_jobs import batch_jobs
 from cellseg_app.cluster.connect import cluster_at
 from cellseg_app.core.blocks import whole
-from cellseg_app.core.errors import Cancelled, InputError, SettingsError
+from cellseg_app.core.errors import Cancelled, InputError, SettingsError, UserError
 from cellseg_app.core.progress import CancelToken, Progress
 from cellseg_app.core.scheduler import parse_scheduler
 from cellseg_app.core.settings import (
@@ -216,6 +218,22 @@ def test_a_scheduler_with_two_workers_of_which_one_is_killed_finds_the_same_cell
     assert_same(found, alone["cell-peaks"])
 
 
+def test_a_run_does_not_wait_for_ever_where_no_worker_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dask_runner, "_LOOK_S", 0.3)
+    monkeypatch.setattr(dask_runner, "ABSENCE_S", 1)
+    with (
+        scheduler_with_workers(1) as (address, workers),
+        cluster_at(address, lambda _: None) as cluster,
+    ):
+        results = cluster.map(range(9), abs)
+        assert next(results) == 0
+        workers[0].kill()
+        with pytest.raises(UserError, match="No worker has been there"):
+            list(cluster.map(range(9), abs))
+
+
 def test_a_run_stopped_on_a_cluster_goes_on_without_it(
     scene: Path, alone: dict[str, Result], tmp_path: Path
 ) -> None:
@@ -282,12 +300,10 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
 def test_jobs_of_a_batch_system_are_described_by_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cellseg_app.cluster.connect import _started
-
     options = tmp_path / "partition.yaml"
     options.write_text("queue: gpu\ncores: 4\nmemory: 16GB\njobs: 0\n", encoding="utf-8")
-    with _started(parse_scheduler(f"slurm:{options}")) as cluster:
-        script = cluster.job_script()
+    with batch_jobs(parse_scheduler(f"slurm:{options}")) as jobs:
+        script = jobs.cluster.job_script()
     assert "#SBATCH -p gpu" in script
     assert "#SBATCH --cpus-per-task=4" in script
     for content, sentence in {
@@ -297,12 +313,21 @@ def test_jobs_of_a_batch_system_are_described_by_a_file(
         "gpu": "holds no options",
     }.items():
         options.write_text(content, encoding="utf-8")
-        with pytest.raises(InputError, match=sentence):
-            _started(parse_scheduler(f"slurm:{options}"))
-    with pytest.raises(InputError, match=r"gone\.yaml.*cannot be read"):
-        _started(parse_scheduler(f"pbs:{tmp_path / 'gone.yaml'}"))
+        with (
+            pytest.raises(InputError, match=sentence),
+            batch_jobs(parse_scheduler(f"slurm:{options}")),
+        ):
+            pass
+    with (
+        pytest.raises(InputError, match=r"gone\.yaml.*cannot be read"),
+        batch_jobs(parse_scheduler(f"pbs:{tmp_path / 'gone.yaml'}")),
+    ):
+        pass
     options.write_text("cores: 1\nmemory: 1GB\njobs: 2\n", encoding="utf-8")
     monkeypatch.setenv("PATH", str(tmp_path))
     for system, command in {"slurm": "sbatch", "lsf": "bsub"}.items():
-        with pytest.raises(SettingsError, match=f"no `{command}` .* login node"):
-            _started(parse_scheduler(f"{system}:{options}"))
+        with (
+            pytest.raises(SettingsError, match=f"no `{command}` .* login node"),
+            batch_jobs(parse_scheduler(f"{system}:{options}")),
+        ):
+            pass
