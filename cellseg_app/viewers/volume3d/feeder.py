@@ -155,9 +155,9 @@ class SceneFeeder(QObject):
         if not self._queue:
             self._timer.stop()
             return
-        sending = self._queue[0]
+        # What fails is not tried again: it would fail at every turn.
+        sending = self._queue.pop(0)
         if not self._is_wanted(sending.wanted):
-            self._queue.pop(0)
             return
         layer = sending.wanted.overview.layer
         if sending.texture is not None:
@@ -165,8 +165,9 @@ class SceneFeeder(QObject):
             sending.texture = None
         if sending.blocks:
             self._scene.fill(layer.key, *sending.blocks.popleft())
-        if not sending.blocks:
-            self._queue.pop(0)
+        if sending.blocks:
+            self._queue.insert(0, sending)
+        else:
             self._scene.finish(layer.key, self._looks())
             self.shown.emit(layer.key)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -232,3 +234,27 @@ def test_a_new_result_replaces_the_old_one(
     empty = Layer("labels", "Cells", "labels", np.zeros(SHAPE, np.uint32), SPACING)
     drawn.set_layers([layers[0], empty])
     settled(lambda: n_colored(drawn) < 500)
+
+
+@pytest.mark.gl
+def test_what_the_card_refuses_is_told_once(
+    drawn: Viewer,
+    layers: list[Layer],
+    settled: Waiter,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = drawn.ortho.space.scene
+    assert scene is not None
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patched, qtbot.capture_exceptions() as told:
+        patched.setattr(scene, "begin", refuse)
+        drawn.set_layers([*layers[:2], replace(layers[2], title="Others")])
+        settled(lambda: told)
+        qtbot.wait(100)
+    assert len(told) == 1
+    drawn.set_layers(layers)
+    settled(lambda: scene._shown["labels"].layer is layers[2])
