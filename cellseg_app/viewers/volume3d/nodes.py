@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from vispy.visuals.transforms import STTransform
 
 from cellseg_app.viewers.volume3d.visuals import ImageVolume, LabelVolume
 
@@ -49,4 +50,5 @@ class VolumeNodes:
         else:
             node = ImageVolume(first, clim=(0, 1), method="mip",
                                texture_format=dtype, parent=self._parent)  # fmt: skip
+        node.transform = STTransform()
         return node

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QWidget
 from vispy import scene
 from vispy.color import Colormap
 from vispy.geometry import MeshData
-from vispy.visuals.transforms import STTransform
 
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
@@ -44,6 +43,7 @@ class _Shown:
     node: Any
     texture: VolumeTexture
     ready: bool = False
+    colors: tuple[str, bool] | None = None
 
 
 class SpaceScene:
@@ -101,9 +101,9 @@ class SpaceScene:
         node.set_voxel_size(texture.voxel_um_zyx[::-1])
         node.allocate(texture.data.shape)
         node.relative_step_size = self._step
-        node.transform = STTransform(
-            scale=texture.voxel_um_zyx[::-1], translate=texture.first_um_zyx[::-1]
-        )
+        # With another transform the shader would be compiled anew.
+        node.transform.scale = texture.voxel_um_zyx[::-1]
+        node.transform.translate = texture.first_um_zyx[::-1]
         self._shown[layer.key] = _Shown(layer, node, texture)
 
     def fill(self, layer_key: str, first_zyx: ShapeZYX, block: npt.NDArray[Any]) -> None:
@@ -261,7 +261,11 @@ class SpaceScene:
                               blend_func=("src_alpha", "one"))  # fmt: skip
         else:
             node.set_gl_state("translucent", depth_test=space.method == "iso", cull_face=False)
-        node.cmap = _colormap(look.colormap, fading=space.method == "translucent")
+        colors = (look.colormap, space.method == "translucent")
+        if shown.colors != colors:
+            # The shader is compiled anew for others.
+            shown.colors = colors
+            node.cmap = _colormap(look.colormap, fading=colors[1])
         node.gamma = look.gamma
         low, high = shown.texture.clims(look.clims)
         node.clim = (low, high)
