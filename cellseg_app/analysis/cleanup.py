@@ -228,7 +228,8 @@ def _cleared_pieces(
 ) -> dict[Corner, Bools]:
     """For every block with something to clear, by its corner: which of its pieces to clear."""
     found = {}
-    for offset, (corner, n) in joined.extras:
+    for offset, read in joined.extras:
+        corner, n = read()
         cleared = np.zeros(n + 1, np.bool_)
         cleared[1:] = too_large[joined.group[offset + 1 : offset + n + 1]]
         if cleared.any():

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -76,7 +77,8 @@ class JoinedPieces(Generic[Extra]):
     statistics
         Of the wholes.
     extras
-        What every block handed on, and its offset.
+        The offset of every block that has pieces, and what gives what it handed on: where results
+        of blocks are kept, that is read again.
     offsets
         Offset and number of pieces of the blocks that have any, by first voxel.
     """
@@ -84,7 +86,7 @@ class JoinedPieces(Generic[Extra]):
     group: Ids
     n_groups: int
     statistics: PieceStatistics
-    extras: list[tuple[int, Extra]]
+    extras: list[tuple[int, Callable[[], Extra]]]
     offsets: dict[Offset, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -176,16 +178,24 @@ def join_pieces(
             pieces.extra,
         )
 
-    once = work if plan.kept is None else plan.kept.keeping(stage, work, _unpacked(extra_of))
+    kept = plan.kept
+    once = work if kept is None else kept.keeping(stage, work, _unpacked(extra_of))
+
+    def faces_of(core: Region) -> _Faces[Extra]:
+        return once(core) if kept is None else replace(once(core), extra=None)
+
+    def handed_on(core: Region, extra: Extra | None) -> Extra:
+        return cast(Extra, extra if kept is None else once(core).extra)
+
     seams, total = _Seams(), 0
     joined: JoinedPieces[Extra] = JoinedPieces(_NO_IDS, 0, PieceStatistics.empty(0), [])
     statistics: list[tuple[int, PieceStatistics]] = []
     blocks = block_regions(shape, plan.block_zyx)
-    for core, faces in zip(blocks, plan.map(shape, once, stage=stage), strict=True):
+    for core, faces in zip(blocks, plan.map(shape, faces_of, stage=stage), strict=True):
         seams.add(_grid(core, plan.block_zyx), faces, total)
         if faces.n:
             statistics.append((total, faces.statistics))
-            joined.extras.append((total, cast(Extra, faces.extra)))
+            joined.extras.append((total, partial(handed_on, core, faces.extra)))
             joined.offsets[region_origin(core)] = (total, faces.n)
         total += faces.n
     return _join(total, seams.links(), statistics, joined)

@@ -5,9 +5,10 @@
 Balls on a lattice of eight voxels fill a volume of as many cells as asked for; every block holds
 8,192 of them, of which 18 % are cut by its faces. `measuring` begins where the sums of every block
 stand on disk, as a run of a large volume leaves them, joins them and writes the table. `peaks`
-begins where the summits of every block are known, joins and numbers them. Nothing else is computed:
-every block is the same. Each part runs in a process of its own; printed are the largest memory it
-took beyond what it held when its work began, that per cell, and processor time.
+begins where the summits of every block are known, keeps them on disk as such a run does, joins
+and numbers them. Nothing else is computed: every block is the same. Each part runs in a process of
+its own; printed are the largest memory it took beyond what it held when its work began, that per
+cell, and processor time.
 """
 
 from __future__ import annotations
@@ -228,7 +229,7 @@ class _SameBlocks(_Unread):
             self._block = value.copy()
 
 
-def _peaks(lattice: Lattice, _folder: Path) -> int:
+def _peaks(lattice: Lattice, folder: Path) -> int:
     shape, label_block = lattice.shape_zyx, cell_peaks._label_block
     found: list[Any] = []
 
@@ -240,7 +241,11 @@ def _peaks(lattice: Lattice, _folder: Path) -> int:
 
     cell_peaks._label_block = same
     result = segment_instances(
-        _Map(shape, np.float32), _SameBlocks(shape), threshold=0.3, block_zyx=_BLOCK
+        _Map(shape, np.float32),
+        _SameBlocks(shape),
+        threshold=0.3,
+        block_zyx=_BLOCK,
+        kept=KeptBlocks(folder / "found"),
     )
     return result.n_cells
 

@@ -58,8 +58,9 @@ class BasinGraph:
         Number of basins.
     peak
         Height of each basin's peak; index 0 unused.
-    tree
-        The passes of the maximum spanning forest, highest first.
+    keys, heights
+        The passes that may lie on the maximum spanning forest, highest first, equal ones by keys,
+        which hold the lower basin's id · 2³² + the other's.
     statistics
         Of the basins.
     """
@@ -67,7 +68,8 @@ class BasinGraph:
     basin_of_piece: Ids
     n: int
     peak: Floats
-    tree: Passes
+    keys: npt.NDArray[np.uint64]
+    heights: Floats
     statistics: PieceStatistics
 
 
@@ -77,7 +79,7 @@ def build_graph(joined: JoinedPieces[Found]) -> BasinGraph:
     Parameters
     ----------
     joined
-        United pieces, and what every block tells of its own; that is taken away, for it would need
+        United pieces, and what every block tells of its own; that is taken away, for it may need
         more memory than the graph.
 
     Raises
@@ -91,14 +93,17 @@ def build_graph(joined: JoinedPieces[Found]) -> BasinGraph:
     rank[np.argsort(joined.statistics.first[1:]) + 1] = np.arange(1, n + 1, dtype=np.int32)
     basin_of_piece = rank[joined.group]
     peak = np.full(n + 1, -np.inf, np.float32)
-    forests = []
+    keys, heights = [np.zeros(0, np.uint64)], [np.zeros(0, np.float32)]
     while joined.extras:
-        offset, found = joined.extras.pop()
+        offset, read = joined.extras.pop()
+        found = read()
         own = basin_of_piece[offset : offset + len(found.peak)]
         np.maximum.at(peak, own[1:], found.peak[1:])
-        forests.append(_forest(own, found.passes))
-    tree = _spanning_tree(n, _united(forests))
-    return BasinGraph(basin_of_piece, n, peak, tree, joined.statistics.by_group(rank, n))
+        forest = _forest(own, found.passes)
+        keys.append(forest.first.astype(np.uint64) << np.uint64(32) | forest.second)
+        heights.append(forest.height)
+    ordered = _highest_first(np.concatenate(keys), np.concatenate(heights))
+    return BasinGraph(basin_of_piece, n, peak, *ordered, joined.statistics.by_group(rank, n))
 
 
 def merge_from_seeds(graph: BasinGraph, seed: Ids) -> Ids:
@@ -147,29 +152,43 @@ def merge_shallow(graph: BasinGraph, depth: float) -> Ids:
 
 
 def _merge(graph: BasinGraph, meet: Callable[[int, int, float], bool]) -> Ids:
-    """Lead wholes together at the passes, highest first; `meet` says whether they become one."""
-    parent = _numbers("i", np.arange(graph.n + 1, dtype=np.int32))
+    """Lead wholes together at the passes, highest first; `meet` says whether they become one.
 
-    def find(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    tree = graph.tree
-    for start in range(0, len(tree.height), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        ends = tree.first[part].tolist(), tree.second[part].tolist()
-        for a, b, height in zip(*ends, tree.height[part].tolist(), strict=True):
-            root_a, root_b = find(a), find(b)
-            if root_a != root_b and meet(root_a, root_b, height):
-                parent[max(root_a, root_b)] = min(root_a, root_b)
-    pointer: Ids = np.frombuffer(parent, np.int32)
+    Only passes of the maximum spanning forest are asked for: those between basins that no way over
+    higher ones connects (Kruskal 1956).
+    """
+    whole, connected = (_numbers("i", np.arange(graph.n + 1, dtype=np.int32)) for _ in range(2))
+    for start in range(0, len(graph.keys), _AT_ONCE):
+        keys = graph.keys[start : start + _AT_ONCE]
+        low, high = keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)
+        heights = graph.heights[start : start + _AT_ONCE]
+        for a, b, height in zip(low.tolist(), high.tolist(), heights.tolist(), strict=True):
+            if not _unite(connected, _root(connected, a), _root(connected, b)):
+                continue
+            root_a, root_b = _root(whole, a), _root(whole, b)
+            if meet(root_a, root_b, height):
+                _unite(whole, root_a, root_b)
+    pointer: Ids = np.frombuffer(whole, np.int32)
     while True:
         further = pointer[pointer]
         if np.array_equal(further, pointer):
             return further
         pointer = further
+
+
+def _root(parent: array[int], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+def _unite(parent: array[int], root_a: int, root_b: int) -> bool:
+    """Make two trees one, if they are two."""
+    if root_a == root_b:
+        return False
+    parent[max(root_a, root_b)] = min(root_a, root_b)
+    return True
 
 
 def _numbers(typecode: str, values: npt.NDArray[Any]) -> array[Any]:
@@ -179,8 +198,8 @@ def _numbers(typecode: str, values: npt.NDArray[Any]) -> array[Any]:
     return made
 
 
-def _forest(basin_of_piece: Ids, passes: Passes) -> tuple[npt.NDArray[np.uint64], Floats]:
-    """Those of a block's passes that may lie on the tree of the whole volume, with basins' keys.
+def _forest(basin_of_piece: Ids, passes: Passes) -> Passes:
+    """Those of a block's passes that may lie on the tree of the whole volume, between basins.
 
     The lowest pass of a circle is on no such tree, and a circle within a block is one of the whole.
     """
@@ -192,17 +211,14 @@ def _forest(basin_of_piece: Ids, passes: Passes) -> tuple[npt.NDArray[np.uint64]
     basins, places = np.unique(np.concatenate([whole.first, whole.second]), return_inverse=True)
     ends = places.astype(np.uint32)
     tree = _spanning_tree(len(basins), Passes(ends[:n], ends[n:], whole.height))
-    first, second = (basins[side].astype(np.uint64) for side in (tree.first, tree.second))
-    return first << np.uint64(32) | second, tree.height
+    return Passes(basins[tree.first], basins[tree.second], tree.height)
 
 
-def _united(forests: list[tuple[npt.NDArray[np.uint64], Floats]]) -> Passes:
-    keys, heights = [np.zeros(0, np.uint64)], [np.zeros(0, np.float32)]
-    while forests:
-        own_keys, own_heights = forests.pop()
-        keys.append(own_keys)
-        heights.append(own_heights)
-    return highest_passes(np.concatenate(keys), np.concatenate(heights))
+def _highest_first(
+    keys: npt.NDArray[np.uint64], heights: Floats
+) -> tuple[npt.NDArray[np.uint64], Floats]:
+    order = np.lexsort((keys, -heights))
+    return keys[order], heights[order]
 
 
 def _spanning_tree(n: int, passes: Passes) -> Passes:

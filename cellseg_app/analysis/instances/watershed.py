@@ -87,7 +87,7 @@ def segment(job: InstanceJob) -> InstanceResult:
         stage="Finding basins",
         extra_of=_Found.of,
     )
-    parts = [(offset, found.seed_count, found.same_seed) for offset, found in joined.extras]
+    parts = [(offset, *_of_seeds(read())) for offset, read in joined.extras]
     graph = build_graph(joined)
     seed = _seeds(graph, parts, min_seed)
     owner = merge_from_seeds(graph, seed)
@@ -146,6 +146,10 @@ def _sharing_a_seed(is_seed: Bools, pieces: Labels) -> tuple[Ids, Ids]:
     seed, piece = pairs >> np.uint64(32), (pairs & np.uint64(0xFFFFFFFF)).astype(np.intp)
     same = seed[1:] == seed[:-1]
     return piece[:-1][same], piece[1:][same]
+
+
+def _of_seeds(found: _Found) -> tuple[npt.NDArray[np.int64], tuple[Ids, Ids]]:
+    return found.seed_count, found.same_seed
 
 
 def _seeds(graph: BasinGraph, parts: Sequence[_SeedParts], min_seed: int) -> Ids:

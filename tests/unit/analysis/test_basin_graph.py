@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def many_basins(n_blocks: int, rng: np.random.Generator) -> JoinedPieces[Found]:
         height = [heights[block, k, : len(ids)] for k, ids in enumerate(first)]
         passes = Passes(np.concatenate(first), np.concatenate(second), np.concatenate(height))
         peak = np.r_[-np.inf, rng.random(PER_BLOCK) / 2 + 0.5].astype(np.float32)
-        extras.append((block * PER_BLOCK, Found(peak, passes)))
+        extras.append((block * PER_BLOCK, partial(Found, peak, passes)))
     statistics = PieceStatistics.empty(n)
     statistics.first[1:] = rng.permutation(n)
     return JoinedPieces(np.arange(n + 1, dtype=np.int32), n, statistics, extras)
@@ -57,13 +58,14 @@ def test_a_basin_costs_little_memory() -> None:
 
 def test_the_passes_of_a_block_alone_lead_to_the_same_cells_as_all_at_once() -> None:
     parted = many_basins(3, np.random.default_rng(1))
+    blocks = [(offset, read()) for offset, read in parted.extras]
     ends = [
-        np.concatenate([getattr(found.passes, side) + offset for offset, found in parted.extras])
+        np.concatenate([getattr(found.passes, side) + offset for offset, found in blocks])
         for side in ("first", "second")
     ]
-    heights = np.concatenate([found.passes.height for _, found in parted.extras])
-    peak = np.concatenate([[-np.inf], *(found.peak[1:] for _, found in parted.extras)])
+    heights = np.concatenate([found.passes.height for _, found in blocks])
+    peak = np.concatenate([[-np.inf], *(found.peak[1:] for _, found in blocks)])
     at_once = Found(peak.astype(np.float32), Passes(ends[0], ends[1], heights))
-    whole = JoinedPieces(parted.group, parted.n_groups, parted.statistics, [(0, at_once)])
+    whole = JoinedPieces(parted.group, parted.n_groups, parted.statistics, [(0, lambda: at_once)])
     found, expected = (merge_shallow(build_graph(joined), 0.4) for joined in (parted, whole))
     np.testing.assert_array_equal(found, expected)
