@@ -32,18 +32,20 @@ def has_pyarrow() -> bool:
 
 
 def write_parquet(path: Path, parts: Iterable[pd.DataFrame]) -> Path:
-    """Write a table that comes in parts, without its index.
+    """Write a table that comes in one or more parts, without its index.
 
-    The file appears whole or not at all; how the table is parted makes no difference to it.
+    The first part tells the types of the columns; how the table is parted makes no other difference
+    to the file, which appears whole or not at all.
     """
     import pyarrow
     from pyarrow import parquet
 
-    groups = _groups(parts)
-    first = next(groups)
+    parts = iter(parts)
+    first = next(parts)
     schema = pyarrow.Schema.from_pandas(first, preserve_index=False)
+    groups = _groups(itertools.chain([first], parts))
     with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for rows in itertools.chain([first], groups):
+        for rows in groups:
             writer.write_table(pyarrow.Table.from_pandas(rows, schema, preserve_index=False))
     return path
 

@@ -89,6 +89,17 @@ def test_very_many_cells_become_parquet(
         read_table(path)
 
 
+def test_a_text_that_only_later_rows_have_is_written_and_read(
+    cells: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(parquet_table, "_ROWS_AT_ONCE", 5)
+    named = cells.assign(note=pd.Series([None] * 20 + ["odd"] * 3, dtype=object))
+    read = read_table(write_table(tmp_path / "a.parquet", named))
+    assert read["note"].tolist()[20:] == ["odd"] * 3
+    assert read["note"].isna().sum() == 20
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("step", [1, 5, 7, 10, 23])
 def test_measured_cells_make_the_same_file_however_they_are_parted(
