@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import fastremap
@@ -16,7 +16,6 @@ from cellseg_app.analysis.blockwise import (
     WritableArray,
     shape_zyx,
 )
-from cellseg_app.analysis.joining import JoinedPieces
 from cellseg_app.analysis.pieces import PieceStatistics, measure_pieces
 from cellseg_app.core.blocks import (
     Region,
@@ -26,7 +25,7 @@ from cellseg_app.core.blocks import (
     region_shape,
 )
 from cellseg_app.core.errors import SettingsError
-from cellseg_app.core.volume import LazyArray
+from cellseg_app.core.volume import LazyArray, ShapeZYX
 
 _MOST_IN_32_BITS = np.iinfo(np.uint32).max
 
@@ -88,7 +87,7 @@ def finish_labels(
 def finish_pieces(
     pieces: LazyArray,
     labels_out: WritableArray,
-    joined: JoinedPieces[Any],
+    offsets: Mapping[ShapeZYX, tuple[int, int]],
     object_of_piece: Ids,
     statistics: PieceStatistics,
     *,
@@ -103,8 +102,8 @@ def finish_pieces(
         What `join_pieces` wrote.
     labels_out
         Receives the ids; may be `pieces` itself. Where they need 64 bits it becomes so wide.
-    joined
-        What `join_pieces` gave.
+    offsets
+        As `join_pieces` gave them.
     object_of_piece
         Object of each piece, 0 for none.
     statistics, keep
@@ -123,7 +122,7 @@ def finish_pieces(
     number_of_piece[0] = 0
 
     def table_of(core: Region) -> Labels | None:
-        place = joined.offsets.get(region_origin(core))
+        place = offsets.get(region_origin(core))
         if place is None:
             return None
         offset, n_pieces = place

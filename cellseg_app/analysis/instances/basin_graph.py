@@ -102,7 +102,7 @@ def build_graph(joined: JoinedPieces[Found]) -> BasinGraph:
         forest = _forest(own, found.passes)
         keys.append(forest.first.astype(np.uint64) << np.uint64(32) | forest.second)
         heights.append(forest.height)
-    ordered = _highest_first(np.concatenate(keys), np.concatenate(heights))
+    ordered = _highest_first(keys, heights)
     return BasinGraph(basin_of_piece, n, peak, *ordered, joined.statistics.by_group(rank, n))
 
 
@@ -215,10 +215,14 @@ def _forest(basin_of_piece: Ids, passes: Passes) -> Passes:
 
 
 def _highest_first(
-    keys: npt.NDArray[np.uint64], heights: Floats
+    keys: list[npt.NDArray[np.uint64]], heights: list[Floats]
 ) -> tuple[npt.NDArray[np.uint64], Floats]:
-    order = np.lexsort((keys, -heights))
-    return keys[order], heights[order]
+    """All passes in order; the lists are emptied, so that none is there twice."""
+    all_keys, all_heights = np.concatenate(keys), np.concatenate(heights)
+    keys.clear()
+    heights.clear()
+    order = np.lexsort((all_keys, -all_heights))
+    return all_keys[order], all_heights[order]
 
 
 def _spanning_tree(n: int, passes: Passes) -> Passes:

@@ -96,17 +96,21 @@ def segment(job: InstanceJob) -> InstanceResult:
     joined = join_pieces(
         label_block, job.pieces, plan=job.plan, stage="Finding peaks", extra_of=_Found.of
     )
-    graph = build_graph(joined)
+    offsets, graph = joined.offsets, build_graph(joined)
+    # Of millions of cells, what is not needed any more would be the most there is in memory.
+    del joined
     cell = merge_shallow(graph, depth)
     objects = graph.statistics.by_group(cell, graph.n)
+    cell_of_piece = cell[graph.basin_of_piece]
+    del graph, cell
     min_size = options.min_size_voxels
     if min_size is None:
         min_size = smallest_believable(objects)
     n_cells = finish_pieces(
         job.pieces,
         job.labels_out,
-        joined,
-        cell[graph.basin_of_piece],
+        offsets,
+        cell_of_piece,
         objects,
         keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
         plan=job.plan,

@@ -46,7 +46,7 @@ def segment(job: InstanceJob) -> InstanceResult:
     n_cells = finish_pieces(
         job.pieces,
         job.labels_out,
-        joined,
+        joined.offsets,
         joined.group,
         joined.statistics,
         keep=keep,

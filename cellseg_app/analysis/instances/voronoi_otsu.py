@@ -97,7 +97,7 @@ def _number_spots(
     return finish_pieces(
         job.pieces,
         job.labels_out,
-        joined,
+        joined.offsets,
         joined.group,
         joined.statistics,
         keep=kept_objects(joined.statistics, min_size_voxels=1),

@@ -95,7 +95,7 @@ def segment(job: InstanceJob) -> InstanceResult:
     n_cells = finish_pieces(
         job.pieces,
         job.labels_out,
-        joined,
+        joined.offsets,
         owner[graph.basin_of_piece],
         objects,
         keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
