@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +21,18 @@ import numpy.typing as npt
 
 from cellseg_app.atomic import atomic_path, output_error
 from cellseg_app.core.blocks import at_most, block_regions, holds_nothing
-from cellseg_app.core.errors import OutputError
 from cellseg_app.core.settings import OmeVersion
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.casts import ImageKind, cast_exactly, probability_bytes
 from cellseg_app.io.chunked import ChunkedArray
 from cellseg_app.io.ome_zarr_layout import Block, Level, image_metadata, levels_of
-from cellseg_app.io.zarr_arrays import create_array, read_json, version_to_write, write_group
+from cellseg_app.io.ome_zarr_place import (
+    name_image,
+    own_version,
+    refuse_existing,
+    register_labels,
+)
+from cellseg_app.io.zarr_arrays import create_array, version_to_write, write_group
 
 # Coarse voxels made at a time: what they come from has up to eight times as many.
 _COARSENED_ZYX: Final = (32, 128, 128)
@@ -218,45 +222,15 @@ def new_ome_zarr(
         kind=kind,
         version=own_version(path) if labels_name else version,
     )
-    _refuse_existing(target)
+    refuse_existing(target)
     with atomic_path(target, replace=False) as folder:
         image = replace(image, folder=folder)
         image.begin()
         yield image
         image.describe()
-        _name(folder, image.version, target, in_image=labels_name is not None)
+        name_image(folder, image.version, target, in_image=labels_name is not None)
     if labels_name:
-        _register_labels(path, labels_name)
-
-
-def place_ome_zarr(folder: Path, target: Path) -> None:
-    """Move a finished image to where it belongs, under the name it has there.
-
-    Raises
-    ------
-    OutputError
-        The place is taken or cannot be written.
-    """
-    _place(folder, target, in_image=False)
-
-
-def place_labels(folder: Path, image: Path, name: str) -> Path:
-    """Move finished labels into an image of the same version; where they then are.
-
-    Raises
-    ------
-    OutputError
-        There are labels of that name, or the place cannot be written.
-    """
-    target = image / "labels" / name
-    _place(folder, target, in_image=True)
-    _register_labels(image, name)
-    return target
-
-
-def own_version(image: Path) -> OmeVersion:
-    """The version of an existing image."""
-    return "0.5" if (image / "zarr.json").is_file() else "0.4"
+        register_labels(path, labels_name)
 
 
 def remove_unfinished_chunks(folder: Path) -> None:
@@ -266,48 +240,6 @@ def remove_unfinished_chunks(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
-
-
-def _place(folder: Path, target: Path, *, in_image: bool) -> None:
-    _refuse_existing(target)
-    try:
-        _name(folder, own_version(folder), target, in_image=in_image)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(folder, target)
-    except OSError as error:
-        raise output_error(target, error) from error
-
-
-def _refuse_existing(target: Path) -> None:
-    if target.exists():
-        raise OutputError(
-            "A file or folder of that name exists.", "Choose another name.", path=target
-        )
-
-
-def _name(folder: Path, version: OmeVersion, target: Path, *, in_image: bool) -> None:
-    ome = _ome(folder, version)
-    (multiscale,) = ome["multiscales"]
-    ome["multiscales"] = [
-        {**multiscale, "name": target.name.removesuffix(".zarr").removesuffix(".ome")}
-    ]
-    if in_image:
-        ome["image-label"] = {**ome["image-label"], "source": {"image": "../../"}}
-    write_group(folder, ome, version)
-
-
-def _ome(folder: Path, version: OmeVersion) -> dict[str, Any]:
-    found = read_json(folder / ("zarr.json" if version == "0.5" else ".zattrs")) or {}
-    if version == "0.5":
-        found = dict(found.get("attributes", {}).get("ome", {}))
-        found.pop("version", None)
-    return found
-
-
-def _register_labels(image: Path, name: str) -> None:
-    folder, version = image / "labels", own_version(image)
-    names = list(_ome(folder, version).get("labels", []))
-    write_group(folder, {"labels": [*names, *([name] if name not in names else [])]}, version)
 
 
 def _mean(part: npt.NDArray[Any], step: tuple[int, int, int]) -> npt.NDArray[Any]:

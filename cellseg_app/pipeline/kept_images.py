@@ -13,12 +13,8 @@ from cellseg_app.atomic import place_file
 from cellseg_app.core.settings import OutputSettings
 from cellseg_app.core.volume import LazyArray, SpacingZYX
 from cellseg_app.io.casts import ImageKind
-from cellseg_app.io.ome_zarr_write import (
-    OmeZarrImage,
-    place_labels,
-    place_ome_zarr,
-    remove_unfinished_chunks,
-)
+from cellseg_app.io.ome_zarr_place import place_labels, place_ome_zarr
+from cellseg_app.io.ome_zarr_write import OmeZarrImage, remove_unfinished_chunks
 from cellseg_app.pipeline.block_writing import write_blocks
 from cellseg_app.pipeline.image_files import write_image
 from cellseg_app.pipeline.reporting import Reporting
