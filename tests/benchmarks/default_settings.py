@@ -1,71 +1,98 @@
 """Which threshold and seed depth a network should have by default, sought on held-out volumes.
 
-    python tests/benchmarks/default_settings.py OUT/SegResNet.json OUT/samples/validation
+    python -m tests.benchmarks.default_settings CARD.json DATA… --hold-out 'Emb11*' [--each 8]
 
-The samples are those that `cellseg train` keeps to judge by. Real volumes (any whose name does
-not start with "simulated") and simulated ones count alike, whatever their numbers.
+DATA are folders of pairs as `cellseg train` takes them; of each the volumes are used that were
+held out of its training. They are run as a user would, in their own voxels, with the size of
+their objects given: on the lattice of the network the choice came out too shallow for cells that
+are large in the file. Real volumes and simulated ones count alike, whatever their numbers.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import tempfile
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import tifffile
 
 from cellseg_app.analysis.accuracy import compare_labels
 from cellseg_app.analysis.instances import segment_instances
 from cellseg_app.core.settings import InstanceSettings
-from cellseg_app.inference.weights import LoadedNetwork, load_network
-from cellseg_app.training.evaluation import Activation, predictor
-from cellseg_app.training.network_input import NetworkInput
-from cellseg_app.training.samples import Sample, list_samples, read_sample
+from cellseg_app.training.prepare import Pair, find_pairs, read_pair
+from cellseg_app.training.targets import typical_diameter
+from tests.benchmarks.accuracy import MINIMUM_VOXELS, quietly
 
-THRESHOLDS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 SEED_DEPTHS = (0.05, 0.1, 0.15, 0.2, 0.3)
-ACTIVATIONS: dict[str, Activation] = {
-    "sigmoid": "sigmoid",
-    "softmax": "softmax",
-    "identity": "identity",
-}
+Scores = dict[tuple[float, float], dict[bool, list[float]]]
 
 
-def predict(network: LoadedNetwork, sample: Sample) -> npt.NDArray[np.float32]:
-    """The first class, (Z, Y, X), over a sample."""
-    activation = ACTIVATIONS[network.card.output.activation]
-    seen_as = NetworkInput(network.card.normalization, network.card.input_axes)
-    return predictor(network.module, activation=activation, fast=False, seen_as=seen_as)(sample)
+def held_out(folders: list[Path], patterns: list[str], most: int) -> Iterator[Pair]:
+    """At most so many held-out pairs of each folder."""
+    for folder in folders:
+        pairs = find_pairs(folder)
+        yield from [p for p in pairs if any(fnmatch(p.name, each) for each in patterns)][:most]
+
+
+def add_scores(card: Path, pair: Pair, spacing: tuple[float, float, float], scores: Scores) -> None:
+    """Run a pair's image once and part its map with every choice; nothing for an empty one."""
+    _, truth, step = read_pair(pair, spacing)
+    diameter = typical_diameter(truth, step)
+    if diameter is None:
+        return
+    with tempfile.TemporaryDirectory() as out:
+        quietly(
+            [
+                *("run", str(pair.image), "-o", out, "--weights", str(card), "--no-stats"),
+                *("--diameter", f"{diameter}um", "--voxel-size", *map(str, step)),
+            ]
+        )
+        (path,) = [p for p in Path(out).glob("*_pred1.tif") if not p.name.startswith("Instance")]
+        probability = tifffile.imread(path)
+    for threshold, depth in itertools.product(THRESHOLDS, SEED_DEPTHS):
+        kinds = scores.setdefault((threshold, depth), {True: [], False: []})
+        simulated = pair.name.startswith("simulated")
+        kinds[simulated].append(quality(probability, truth, step, (threshold, depth)))
 
 
 def quality(
-    probability: npt.NDArray[np.float32], sample: Sample, threshold: float, depth: float
+    probability: npt.NDArray[np.float16],
+    truth: npt.NDArray[np.integer],
+    step: tuple[float, float, float],
+    choice: tuple[float, float],
 ) -> float:
     """Mean of F1 at IoU 0.5 and at 0.7."""
     labels = np.zeros(probability.shape, np.uint32)
     segment_instances(
-        probability, labels, threshold=threshold, options=InstanceSettings(seed_depth=depth)
+        probability,
+        labels,
+        spacing_um_zyx=step,
+        threshold=choice[0],
+        options=InstanceSettings(seed_depth=choice[1]),
     )
-    result = compare_labels(labels, sample.labels, min_voxels=30)
-    return float(np.mean([match.f1 for match in result.matches]))
+    result = compare_labels(labels, truth, min_voxels=MINIMUM_VOXELS)
+    return float(np.mean([match.f1 for match in result.matches[:2]]))
 
 
 def main() -> None:
     """Print the table, best first."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("card", type=Path)
-    parser.add_argument("samples", type=Path)
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--hold-out", nargs="+", default=["Emb11*", "simulated_0000?"])
+    parser.add_argument("--voxel-size", nargs=3, type=float, default=[1.75, 0.8, 0.8])
+    parser.add_argument("--each", type=int, default=8, help="volumes of a folder at most")
     arguments = parser.parse_args()
-    network = load_network(arguments.card)
-    scores: dict[tuple[float, float], dict[bool, list[float]]] = {}
-    for path in list_samples([arguments.samples]):
-        sample = read_sample(path)
-        probability = predict(network, sample)
-        for threshold, depth in itertools.product(THRESHOLDS, SEED_DEPTHS):
-            kinds = scores.setdefault((threshold, depth), {True: [], False: []})
-            simulated = path.name.startswith("simulated")
-            kinds[simulated].append(quality(probability, sample, threshold, depth))
+    z, y, x = arguments.voxel_size
+    scores: Scores = {}
+    for pair in held_out(arguments.data, arguments.hold_out, arguments.each):
+        add_scores(arguments.card, pair, (z, y, x), scores)
     rows = [
         (float(np.mean(kinds[False])), float(np.mean(kinds[True])), *choice)
         for choice, kinds in scores.items()
