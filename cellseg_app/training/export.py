@@ -71,6 +71,7 @@ def write_weights(
     options = {k: v for k, v in settings.options.items() if k != "decoder"}
     traits = network_traits(settings.architecture, options)
     unsupervised = settings.architecture == "WNet"
+    output = _output(settings.architecture, settings.target)
     card = ModelCard(
         name=name,
         title=about.pop("title", f"{settings.architecture}, trained with CellSeg"),
@@ -79,7 +80,7 @@ def write_weights(
         weights_file=path.name,
         weights_sha256=sha256_of(path),
         normalization=WNET_NORMALIZATION if unsupervised else OWN_NORMALIZATION,
-        output=_output(settings.architecture, settings.target),
+        output=output,
         classes=traits.classes,
         object_diameter_voxels=object_diameter_voxels,
         window_default=max(
@@ -87,7 +88,7 @@ def write_weights(
         ),
         divisor=traits.divisor,
         minimum=traits.minimum,
-        default_threshold=0.5 if unsupervised else PEAKED_THRESHOLD,
+        default_threshold=PEAKED_THRESHOLD if output.target == "centre_peaked" else 0.5,
         default_instances="cell-peaks",
         # Sought on held-out volumes; the map of a WNet has no peaks worth a depth of its own.
         default_instance_options={} if unsupervised else {"seed_depth": SEED_DEPTH},
