@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.analysis.blockwise import DEFAULT_BLOCK_ZYX, Ids, shape_zyx
+from cellseg_app.analysis.pair_keys import pair_keys, pairs_of
 from cellseg_app.core.blocks import block_regions
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.volume import LazyArray, ShapeZYX
@@ -73,9 +74,8 @@ def contingency(
     keys: list[npt.NDArray[np.uint64]] = []
     counts: list[Counts] = []
     for region in block_regions(shape, block_zyx):
-        packed = np.asarray(a[region]).astype(np.uint64) << np.uint64(32)
-        packed |= np.asarray(b[region]).astype(np.uint64)
-        unique, number = np.unique(packed, return_counts=True)
+        pairs = pair_keys(np.asarray(a[region]), np.asarray(b[region]))
+        unique, number = np.unique(pairs, return_counts=True)
         keys.append(unique)
         counts.append(number.astype(np.int64))
     return _from_pairs(np.concatenate(keys), np.concatenate(counts))
@@ -85,8 +85,7 @@ def _from_pairs(keys: npt.NDArray[np.uint64], counts: Counts) -> Contingency:
     pairs, inverse = np.unique(keys, return_inverse=True)
     total = np.zeros(len(pairs), np.int64)
     np.add.at(total, inverse, counts)
-    ids_a, a = _numbered((pairs >> np.uint64(32)).astype(np.int64))
-    ids_b, b = _numbered((pairs & np.uint64(0xFFFFFFFF)).astype(np.int64))
+    (ids_a, a), (ids_b, b) = (_numbered(labels.astype(np.int64)) for labels in pairs_of(pairs))
     return Contingency(ids_a, ids_b, a, b, total)
 
 

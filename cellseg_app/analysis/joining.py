@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from cellseg_app.analysis.blockwise import BlockPlan, Ids, Labels, WritableArray, shape_zyx
 from cellseg_app.analysis.kept import Arrays, part_of, prefixed
+from cellseg_app.analysis.pair_keys import pair_keys, pairs_of
 from cellseg_app.analysis.pieces import PieceStatistics, measure_pieces, unite
 from cellseg_app.core.blocks import Region, block_regions, region_origin, region_shape
 from cellseg_app.core.volume import ShapeZYX
@@ -225,8 +226,7 @@ class _Seams:
         both = (theirs > 0) & (ours > 0)
         if both.any():
             # A block's own numbers fit into 32 bits, however many pieces all blocks have.
-            pairs = np.unique(theirs[both].astype(np.uint64) << np.uint64(32) | ours[both])
-            first, second = pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)
+            first, second = pairs_of(np.unique(pair_keys(theirs[both], ours[both])))
             self._links.append(
                 (first.astype(np.intp) + their_offset, second.astype(np.intp) + our_offset)
             )

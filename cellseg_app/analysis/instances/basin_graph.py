@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from cellseg_app.analysis.blockwise import Floats, Ids
 from cellseg_app.analysis.instances.basins import Passes, highest_passes
 from cellseg_app.analysis.joining import JoinedPieces
+from cellseg_app.analysis.pair_keys import pair_keys, pairs_of
 from cellseg_app.analysis.pieces import PieceStatistics, refuse_too_many
 
 # Passes looked at as Python's own numbers, which take ten times the memory.
@@ -59,8 +60,8 @@ class BasinGraph:
     peak
         Height of each basin's peak; index 0 unused.
     keys, heights
-        The passes that may lie on the maximum spanning forest, highest first, equal ones by keys,
-        which hold the lower basin's id · 2³² + the other's.
+        The passes that may lie on the maximum spanning forest, highest first, equal ones by keys:
+        those of the lower basin's id and the other's.
     statistics
         Of the basins.
     """
@@ -100,7 +101,7 @@ def build_graph(joined: JoinedPieces[Found]) -> BasinGraph:
         own = basin_of_piece[offset : offset + len(found.peak)]
         np.maximum.at(peak, own[1:], found.peak[1:])
         forest = _forest(own, found.passes)
-        keys.append(forest.first.astype(np.uint64) << np.uint64(32) | forest.second)
+        keys.append(pair_keys(forest.first, forest.second))
         heights.append(forest.height)
     ordered = _highest_first(keys, heights)
     return BasinGraph(basin_of_piece, n, peak, *ordered, joined.statistics.by_group(rank, n))
@@ -160,7 +161,7 @@ def _merge(graph: BasinGraph, meet: Callable[[int, int, float], bool]) -> Ids:
     whole, connected = (_numbers("i", np.arange(graph.n + 1, dtype=np.int32)) for _ in range(2))
     for start in range(0, len(graph.keys), _AT_ONCE):
         keys = graph.keys[start : start + _AT_ONCE]
-        low, high = keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)
+        low, high = pairs_of(keys)
         heights = graph.heights[start : start + _AT_ONCE]
         for a, b, height in zip(low.tolist(), high.tolist(), heights.tolist(), strict=True):
             if not _unite(connected, _root(connected, a), _root(connected, b)):
@@ -205,8 +206,8 @@ def _forest(basin_of_piece: Ids, passes: Passes) -> Passes:
     """
     a, b = basin_of_piece[passes.first], basin_of_piece[passes.second]
     apart = a != b
-    low, high = (of(a, b)[apart].astype(np.uint64) for of in (np.minimum, np.maximum))
-    whole = highest_passes(low << np.uint64(32) | high, passes.height[apart])
+    a, b = a[apart], b[apart]
+    whole = highest_passes(pair_keys(np.minimum(a, b), np.maximum(a, b)), passes.height[apart])
     n = len(whole.height)
     basins, places = np.unique(np.concatenate([whole.first, whole.second]), return_inverse=True)
     ends = places.astype(np.uint32)

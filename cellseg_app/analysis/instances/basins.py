@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.analysis.blockwise import Floats, Ids, Labels
+from cellseg_app.analysis.pair_keys import pair_keys, pairs_of
 from cellseg_app.core.volume import ShapeZYX
 
 # Voxels looked at together, few enough for the processor's cache.
@@ -157,22 +158,18 @@ def _find_passes(labels: Labels, flat: Floats, where: Ids, steps: ShapeZYX) -> P
             np.take(labels[step:], part, out=other, mode="clip")
             at = np.flatnonzero((other != own) & (other > 0))
             a, b = own[at], other[at]
-            keys.append(np.minimum(a, b).astype(np.uint64) << np.uint64(32) | np.maximum(a, b))
+            keys.append(pair_keys(np.minimum(a, b), np.maximum(a, b)))
             heights.append(np.minimum(flat[part[at]], flat[part[at] + step]))
     return highest_passes(np.concatenate(keys), np.concatenate(heights))
 
 
 def highest_passes(keys: npt.NDArray[np.uint64], heights: Floats) -> Passes:
-    """One pass per pair of basins, the highest; keys hold first id · 2³² + second id."""
+    """One pass per pair of basins, the highest; keys are those of the pairs of ids."""
     if not len(keys):
         none = np.zeros(0, np.uint32)
         return Passes(none, none, np.zeros(0, np.float32))
     order = np.argsort(keys, kind="stable")
     keys, heights = keys[order], heights[order]
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-    unique = keys[starts]
-    return Passes(
-        (unique >> np.uint64(32)).astype(np.uint32),
-        (unique & np.uint64(0xFFFFFFFF)).astype(np.uint32),
-        np.maximum.reduceat(heights, starts),
-    )
+    first, second = (ids.astype(np.uint32) for ids in pairs_of(keys[starts]))
+    return Passes(first, second, np.maximum.reduceat(heights, starts))

@@ -23,6 +23,7 @@ from cellseg_app.analysis.instances.job import (
 from cellseg_app.analysis.joining import BlockPieces, join_pieces
 from cellseg_app.analysis.kept import Arrays, part_of, prefixed
 from cellseg_app.analysis.numbering import finish_pieces, kept_objects
+from cellseg_app.analysis.pair_keys import pair_keys, pairs_of
 from cellseg_app.analysis.pieces import unite
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.volume import ShapeZYX
@@ -142,8 +143,8 @@ def _label_block(
 def _sharing_a_seed(is_seed: Bools, pieces: Labels) -> tuple[Ids, Ids]:
     """Pairs of pieces that belong to one 26-connected seed."""
     seeds = cc3d.connected_components(is_seed, connectivity=26, out_dtype=np.uint32)
-    pairs = np.unique(seeds[is_seed].astype(np.uint64) << np.uint64(32) | pieces[is_seed])
-    seed, piece = pairs >> np.uint64(32), (pairs & np.uint64(0xFFFFFFFF)).astype(np.intp)
+    seed, piece_key = pairs_of(np.unique(pair_keys(seeds[is_seed], pieces[is_seed])))
+    piece = piece_key.astype(np.intp)
     same = seed[1:] == seed[:-1]
     return piece[:-1][same], piece[1:][same]
 
