@@ -63,7 +63,7 @@ def quietly(command: Sequence[str]) -> None:
 
 
 def run_network(image: Path, judge: Judge | Look, network: str, out: Path) -> Labels:
-    """Labels of `cellseg run` with the network's defaults."""
+    """Labels of `cellseg run` with the network's defaults; the map lies in `out` too."""
     command = ["run", str(image), "-o", str(out), "--weights", network]
     command += ["--diameter", f"{judge.diameter}um", "--no-stats", "--voxel-size"]
     quietly([*command, *(str(v) for v in judge.voxel_size)])

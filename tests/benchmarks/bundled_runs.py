@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from monai.inferers.utils import sliding_window_inference
 
 from cellseg_app.analysis.accuracy import compare_labels
 from cellseg_app.analysis.instances import segment_instances
+from cellseg_app.core.blocks import whole
 from cellseg_app.core.settings import InstanceSettings
-from cellseg_app.inference.background import sample_for_scale, without_background
+from cellseg_app.inference.background import without_background
 from cellseg_app.inference.catalog import list_weights
-from cellseg_app.inference.normalize import intensity_scale
 from cellseg_app.inference.runtime.agreement import dice_of
 from cellseg_app.inference.weights import LoadedNetwork, load_network
+from cellseg_app.training.samples import volume_scale
 from tests.benchmarks.postprocess import plugin_statistics, plugin_watershed
 
-_WINDOW = (64, 64, 64)
+WINDOW = (64, 64, 64)
 _OVERLAP = 0.25
 
 
@@ -65,12 +67,22 @@ def bundled_run(path: str, network: str) -> dict[str, Any]:
     }
 
 
+def plugin_windows(
+    volume: torch.Tensor, predict: Callable[[torch.Tensor], torch.Tensor], **blending: Any
+) -> torch.Tensor:
+    """What a network gives for a volume (1, 1, Z, Y, X), one window at a time."""
+    with torch.inference_mode():
+        found: Any = sliding_window_inference(
+            volume, WINDOW, 1, predict, overlap=_OVERLAP, **blending
+        )
+    return torch.as_tensor(found)
+
+
 def _baseline_map(loaded: LoadedNetwork, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     card = loaded.card
     seen = without_background(image, card.normalization, card.object_diameter_voxels)
-    ends = (card.normalization.low_quantile, card.normalization.high_quantile)
-    scale = intensity_scale(sample_for_scale(image, seen), *ends, rescale=True)
-    scaled = torch.from_numpy(scale.apply(seen[tuple(slice(0, size) for size in image.shape)]))
+    scale = volume_scale(image, seen, card.normalization)
+    scaled = torch.from_numpy(scale.apply(seen[whole(image.shape)]))
 
     def predicted(window: torch.Tensor) -> torch.Tensor:
         answer = loaded.module(window)
@@ -78,16 +90,8 @@ def _baseline_map(loaded: LoadedNetwork, image: npt.NDArray[Any]) -> npt.NDArray
             return torch.softmax(answer, 1)[:, card.output.foreground_class or 0][:, None]
         return torch.sigmoid(answer) if card.output.activation == "sigmoid" else answer
 
-    with torch.inference_mode():
-        found: Any = sliding_window_inference(
-            scaled[None, None],
-            _WINDOW,
-            1,
-            predicted,
-            overlap=_OVERLAP,
-            mode="gaussian",
-            sigma_scale=card.blend_sigma,
-        )
+    blending = {"mode": "gaussian", "sigma_scale": card.blend_sigma}
+    found = plugin_windows(scaled[None, None], predicted, **blending)
     return np.asarray(found[0, 0].numpy(), np.float32)
 
 
@@ -106,7 +110,7 @@ def _own_run(path: str, network: str) -> tuple[float, dict[str, Any]]:
         record = json.loads(written.read_text(encoding="utf-8"))
         record["map"] = tifffile.imread(out / record["files"]["probability"]).astype(np.float32)
         record["labels"] = tifffile.imread(out / record["files"]["labels"])
-        if record["map"].ndim > len(_WINDOW):  # Z, C, Y, X, as ImageJ has it
+        if record["map"].ndim > len(WINDOW):  # Z, C, Y, X, as ImageJ has it
             record["map"] = record["map"][:, record["used"]["foreground_class"]]
     return seconds, record
 

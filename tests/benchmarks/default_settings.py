@@ -24,47 +24,47 @@ import tifffile
 from cellseg_app.analysis.accuracy import compare_labels
 from cellseg_app.analysis.instances import segment_instances
 from cellseg_app.core.settings import InstanceSettings
-from cellseg_app.training.prepare import Pair, find_pairs, read_pair
-from cellseg_app.training.targets import typical_diameter
-from tests.benchmarks.accuracy import MINIMUM_VOXELS, quietly
+from cellseg_app.io.open import open_volume
+from cellseg_app.training.prepare import find_pairs
+from tests.benchmarks.accuracy import MINIMUM_VOXELS, run_network
+from tests.benchmarks.judged_volumes import Judge, Spacing, of_pair, read
 
 THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 SEED_DEPTHS = (0.05, 0.1, 0.15, 0.2, 0.3)
 Scores = dict[tuple[float, float], dict[bool, list[float]]]
 
 
-def held_out(folders: list[Path], patterns: list[str], most: int) -> Iterator[Pair]:
-    """At most so many held-out pairs of each folder."""
+def held_out(
+    folders: list[Path], patterns: list[str], most: int, spacing: Spacing
+) -> Iterator[Judge]:
+    """At most so many held-out pairs of each folder, but for those without objects."""
     for folder in folders:
-        pairs = find_pairs(folder)
-        yield from [p for p in pairs if any(fnmatch(p.name, each) for each in patterns)][:most]
+        pairs = [p for p in find_pairs(folder) if any(fnmatch(p.name, each) for each in patterns)]
+        for pair in pairs[:most]:
+            if read(pair.labels).any():
+                stated = open_volume(pair.image).spacing_um_zyx
+                yield of_pair(pair.image, stated or spacing, "")
 
 
-def add_scores(card: Path, pair: Pair, spacing: tuple[float, float, float], scores: Scores) -> None:
-    """Run a pair's image once and part its map with every choice; nothing for an empty one."""
-    _, truth, step = read_pair(pair, spacing)
-    diameter = typical_diameter(truth, step)
-    if diameter is None:
-        return
+def add_scores(card: Path, judge: Judge, scores: Scores) -> None:
+    """Run a volume once and part its map with every choice."""
+    assert judge.labels is not None
+    truth = read(judge.labels)
     with tempfile.TemporaryDirectory() as out:
-        quietly(
-            [
-                *("run", str(pair.image), "-o", out, "--weights", str(card), "--no-stats"),
-                *("--diameter", f"{diameter}um", "--voxel-size", *map(str, step)),
-            ]
-        )
+        run_network(judge.image, judge, str(card), Path(out))
         (path,) = [p for p in Path(out).glob("*_pred1.tif") if not p.name.startswith("Instance")]
         probability = tifffile.imread(path)
     for threshold, depth in itertools.product(THRESHOLDS, SEED_DEPTHS):
         kinds = scores.setdefault((threshold, depth), {True: [], False: []})
-        simulated = pair.name.startswith("simulated")
-        kinds[simulated].append(quality(probability, truth, step, (threshold, depth)))
+        simulated = judge.name.startswith("simulated")
+        choice = (threshold, depth)
+        kinds[simulated].append(quality(probability, truth, judge.voxel_size, choice))
 
 
 def quality(
     probability: npt.NDArray[np.float16],
     truth: npt.NDArray[np.integer],
-    step: tuple[float, float, float],
+    step: Spacing,
     choice: tuple[float, float],
 ) -> float:
     """Mean of F1 at IoU 0.5 and at 0.7."""
@@ -91,8 +91,8 @@ def main() -> None:
     arguments = parser.parse_args()
     z, y, x = arguments.voxel_size
     scores: Scores = {}
-    for pair in held_out(arguments.data, arguments.hold_out, arguments.each):
-        add_scores(arguments.card, pair, (z, y, x), scores)
+    for judge in held_out(arguments.data, arguments.hold_out, arguments.each, (z, y, x)):
+        add_scores(arguments.card, judge, scores)
     rows = [
         (float(np.mean(kinds[False])), float(np.mean(kinds[True])), *choice)
         for choice, kinds in scores.items()

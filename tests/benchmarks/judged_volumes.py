@@ -98,7 +98,7 @@ def real_judges(data: Path) -> list[Judge]:
 def held_out_embryo(data: Path) -> list[Judge]:
     """The four frames of the embryo that bundled networks are never trained on."""
     images = sorted((data / "bbbc050_train").glob("Emb11_*_image.tif"))
-    return [_of_pair(path, _EMBRYO_SPACING, "embryo Emb11, held out") for path in images]
+    return [of_pair(path, _EMBRYO_SPACING, "embryo Emb11, held out") for path in images]
 
 
 def held_out_simulations(folder: Path) -> list[Judge]:
@@ -109,7 +109,7 @@ def held_out_simulations(folder: Path) -> list[Judge]:
     for path in images:
         spacing = open_volume(path).spacing_um_zyx
         if spacing is not None and read(_labels_of(path)).any():
-            judges.append(_of_pair(path, spacing, f"simulated, seed {HELD_OUT_SEED}"))
+            judges.append(of_pair(path, spacing, f"simulated, seed {HELD_OUT_SEED}"))
     return judges
 
 
@@ -131,7 +131,8 @@ def _labels_of(image: Path) -> Path:
     return image.with_name(image.name.replace("_image.tif", "_labels.tif"))
 
 
-def _of_pair(image: Path, spacing: Spacing, group: str) -> Judge:
+def of_pair(image: Path, spacing: Spacing, group: str) -> Judge:
+    """An image whose labels lie beside it; raises ValueError if they are empty."""
     labels = _labels_of(image)
     diameter = typical_diameter(read(labels), spacing)
     if diameter is None:

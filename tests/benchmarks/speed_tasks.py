@@ -21,13 +21,12 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
-from monai.inferers.utils import sliding_window_inference
 from torch.utils.flop_counter import FlopCounterMode
 
 from cellseg_app.inference.runtime.agreement import dice_of
 from cellseg_app.inference.runtime.forwards import open_forward
 from cellseg_app.io.tiff_write import write_volume_tiff
-from tests.benchmarks.bundled_runs import bundled_run
+from tests.benchmarks.bundled_runs import WINDOW, bundled_run, plugin_windows
 from tests.benchmarks.postprocess import (
     AS_THE_PLUGIN,
     measure,
@@ -42,7 +41,6 @@ from tests.synthetic_cells import peaked_map, touching_ellipsoids
 Result = dict[str, Any]
 # On a machine that cannot be kept free, processor time on one thread is what can be trusted.
 _clock = time.process_time if os.environ.get("SPEED_CLOCK") == "cpu" else time.perf_counter
-WINDOW = (64, 64, 64)
 _REPEATS = 3
 _AT_ONCE = 2
 
@@ -133,10 +131,7 @@ def baseline_run(volumes: str, network: str = "SegResNet") -> Result:
     begin = _clock()
     image = tifffile.imread(Path(volumes, "crowded.tif"))
     volume = torch.from_numpy(image.astype(np.float32))[None, None]
-    with torch.inference_mode():
-        sliding_window_inference(
-            volume, WINDOW, 1, lambda window: _stretched(module(window)), overlap=0.25
-        )
+    plugin_windows(volume, lambda window: _stretched(module(window)))
     network_s = _clock() - begin
     labels = plugin_watershed(realistic)
     rows = plugin_statistics(labels)

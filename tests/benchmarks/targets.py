@@ -17,7 +17,6 @@ volumes 0.64 centre-peaked (which ships) and 0.65 plain, 0.61 before. SwinUNetR 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +26,9 @@ from cellseg_app.analysis.accuracy import compare_labels
 from cellseg_app.analysis.instances import segment_instances
 from cellseg_app.inference.nets import build_network
 from cellseg_app.training.evaluation import Predict, predictor
-from cellseg_app.training.foreground import plain_foreground
 from cellseg_app.training.prepare import Lattice, find_pairs, prepare_samples
 from cellseg_app.training.requests import TargetKind
-from cellseg_app.training.samples import list_samples, read_sample, write_sample
+from cellseg_app.training.samples import list_samples, read_sample
 from cellseg_app.training.settings import SampleFolder, TrainingSettings
 from cellseg_app.training.trainer import train_supervised
 
@@ -62,20 +60,15 @@ def main() -> None:
 
 
 def _prepare(data: Path, workspace: Path) -> None:
-    """Make the samples with the centre-peaked map, and the same ones with the foreground."""
+    """Make the same samples with every target."""
     pairs = find_pairs(data)
     lattice = Lattice(11.0)
     for name, chosen in (
         ("validation", pairs[:_HELD_OUT]),
         ("learn", pairs[_HELD_OUT : _HELD_OUT + _LEARNED]),
     ):
-        peaked, plain = (workspace / target / name for target in _TARGETS)
-        prepare_samples(chosen, peaked, lattice)
-        plain.mkdir(parents=True, exist_ok=True)
-        for path in list_samples([peaked]):
-            sample = read_sample(path)
-            target = np.rint(255 * plain_foreground(sample.labels)).astype(np.uint8)
-            write_sample(replace(sample, target=target), plain / path.name)
+        for target in _TARGETS:
+            prepare_samples(chosen, workspace / target / name, lattice, target=target)
 
 
 def _trained(workspace: Path, target: TargetKind, steps: int, threads: int | None) -> Predict:

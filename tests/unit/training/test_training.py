@@ -31,6 +31,8 @@ from cellseg_app.training.targets import centre_peaked
 from cellseg_app.training.trainer import train_supervised, train_wnet
 from tests.labelled_balls import write_start
 
+_NARROW = {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "vae": False}
+
 
 def _two_phase_volume(seed: int) -> Sample:
     """Bright balls on a dark ground."""
@@ -55,7 +57,7 @@ def samples(tmp_path: Path) -> Path:
 
 def _settings(samples: Path, **changes: object) -> TrainingSettings:
     values: dict[str, object] = {
-        "options": {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "vae": False},
+        "options": _NARROW,
         "data": (SampleFolder(path=samples),),
         "validation": (samples,),
         "steps": 8,
@@ -68,6 +70,21 @@ def _settings(samples: Path, **changes: object) -> TrainingSettings:
         "threads": 1,
     }
     return TrainingSettings.model_validate({**values, **changes})
+
+
+def _request(tmp_path: Path, *, volumes: int, seed: int, **changes: object) -> TrainingRequest:
+    """A training on simulated volumes, which are made."""
+    simulation = SimulationSettings(extent_diameters=4, diameter_voxels=(8, 8))
+    simulate_to_folder(simulation, tmp_path / "sim", count=volumes, seed=seed)
+    values: dict[str, object] = {
+        "options": _NARROW,
+        "data": ((tmp_path / "sim", 1.0),),
+        "out": tmp_path / "out",
+        "batch": 1,
+        "patch_voxels": 32,
+        "threads": 1,
+    }
+    return TrainingRequest.model_validate({**values, **changes})
 
 
 def test_a_few_steps_lower_the_loss(samples: Path, tmp_path: Path) -> None:
@@ -108,18 +125,7 @@ def test_training_stops_early_without_progress(samples: Path, tmp_path: Path) ->
 
 
 def test_from_simulation_to_weights_that_load_strictly(tmp_path: Path) -> None:
-    simulation = SimulationSettings(extent_diameters=4, diameter_voxels=(8, 8))
-    simulate_to_folder(simulation, tmp_path / "sim", count=3, seed=1)
-    request = TrainingRequest(
-        options={"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "vae": False},
-        data=((tmp_path / "sim", 1.0),),
-        hold_out=("simulated_00002",),
-        out=tmp_path / "out",
-        steps=2,
-        batch=1,
-        patch_voxels=32,
-        threads=1,
-    )
+    request = _request(tmp_path, volumes=3, seed=1, hold_out=("simulated_00002",), steps=2)
     loaded = load_network(run_training(request), network="SegResNet")
     assert loaded.card.object_diameter_voxels == 11
     assert loaded.card.training is not None
@@ -129,23 +135,12 @@ def test_from_simulation_to_weights_that_load_strictly(tmp_path: Path) -> None:
 
 
 def test_a_plain_foreground_can_be_the_target_and_the_card_says_so(tmp_path: Path) -> None:
-    simulation = SimulationSettings(extent_diameters=4, diameter_voxels=(8, 8))
-    simulate_to_folder(simulation, tmp_path / "data", count=1, seed=3)
-    request = TrainingRequest(
-        options={"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "vae": False},
-        data=((tmp_path / "data", 1.0),),
-        out=tmp_path / "own",
-        steps=1,
-        batch=1,
-        patch_voxels=32,
-        threads=1,
-        target="foreground",
-    )
+    request = _request(tmp_path, volumes=1, seed=3, steps=1, target="foreground")
     card = read_card(run_training(request))
     assert card.output.target == "foreground"
     assert card.training is not None
     assert "--target foreground" in card.training.command
-    for path in list_samples([tmp_path / "own" / "samples" / "0"]):
+    for path in list_samples([request.out / "samples" / "0"]):
         assert set(np.unique(read_sample(path).target)) == {0, 255}
 
 
