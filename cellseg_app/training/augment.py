@@ -19,7 +19,9 @@ _ZOOM = (0.75, 1.33)
 _BOUNDS = (-2.0, 20.0)
 
 
-def draw_patch(sample: Sample, edge: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def draw_patch(
+    sample: Sample, edge: int, rng: np.random.Generator, *, coarse_share: float = 0.0
+) -> tuple[Floats, Floats]:
     """Draw one augmented patch.
 
     Parameters
@@ -30,6 +32,8 @@ def draw_patch(sample: Sample, edge: int, rng: np.random.Generator) -> tuple[Flo
         Voxels along each side of the patch.
     rng
         Source of chance; the same state gives the same patch.
+    coarse_share
+        How many patches look as if they had been taken with larger voxels, 0 to 1.
 
     Returns
     -------
@@ -45,6 +49,8 @@ def draw_patch(sample: Sample, edge: int, rng: np.random.Generator) -> tuple[Flo
     image = np.clip(image, *_BOUNDS)
     pair = _resize(np.stack([image, target]), (edge, edge, edge))
     pair = _turn(pair, rng)
+    if coarse_share and rng.random() < coarse_share:
+        pair[0] = _coarsen(pair[0], rng)
     return _spoil(pair[0], rng), np.ascontiguousarray(pair[1])
 
 
@@ -104,12 +110,25 @@ def _spoil(image: Floats, rng: np.random.Generator) -> Floats:
     return np.ascontiguousarray(image * scale + offset, dtype=np.float32)
 
 
+def _coarsen(image: Floats, rng: np.random.Generator) -> Floats:
+    """Fewer voxels along every axis, and back by interpolation, as small cells look enlarged."""
+    factor = rng.uniform(1.3, 2.4)
+    depth, height, width = (max(4, round(size / factor)) for size in image.shape)
+    return _by_way_of(image, (depth, height, width))
+
+
 def _coarsen_z(image: Floats, rng: np.random.Generator) -> Floats:
     """Fewer slices, and back by interpolation, as a coarsely sampled volume looks."""
     depth, height, width = image.shape
     fewer = max(4, round(depth / rng.uniform(1.5, 3.5)))
+    return _by_way_of(image, (fewer, height, width))
+
+
+def _by_way_of(image: Floats, coarse_shape: tuple[int, int, int]) -> Floats:
+    """To a coarser lattice, whose voxels gather their light, and back by interpolation."""
+    depth, height, width = image.shape
     tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
-    coarse = functional.interpolate(tensor, (fewer, height, width), mode="area")
+    coarse = functional.interpolate(tensor, coarse_shape, mode="area")
     return np.asarray(_resize(coarse[0].numpy(), (depth, height, width))[0])
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from cellseg_app.training.augment import draw_patch, draw_plain_patch
+from cellseg_app.training.augment import Floats, draw_patch, draw_plain_patch
+from cellseg_app.training.emptiness import draw_empty
 from cellseg_app.training.network_input import Batch
 from cellseg_app.training.samples import Sample, list_samples, read_sample
 from cellseg_app.training.settings import TrainingSettings
@@ -27,7 +28,9 @@ def batches(settings: TrainingSettings, first_step: int) -> Iterator[Batch]:
     folders = [list_samples([folder.path]) for folder in settings.data]
     shares = np.array([folder.share for folder in settings.data])
     read = lru_cache(maxsize=_KEPT_IN_MEMORY)(read_sample)
-    draw = draw_patch if settings.augment else draw_plain_patch
+    draw = draw_plain_patch
+    if settings.augment:
+        draw = partial(draw_patch, coarse_share=settings.coarse_share)
 
     def prepare(step: int) -> Batch:
         rng = np.random.default_rng([settings.seed, step])
@@ -36,6 +39,8 @@ def batches(settings: TrainingSettings, first_step: int) -> Iterator[Batch]:
             paths = folders[int(rng.choice(len(folders), p=shares / shares.sum()))]
             sample = read(paths[int(rng.integers(len(paths)))])
             image, target = draw(sample, settings.patch_voxels, rng)
+            if settings.empty_share and rng.random() < settings.empty_share:
+                image, target = _empty_patch(settings.patch_voxels, rng)
             images.append(image)
             targets.append(target)
             scales.append((sample.low, sample.span))
@@ -51,6 +56,12 @@ def batches(settings: TrainingSettings, first_step: int) -> Iterator[Batch]:
             batch = coming.result()
             coming = ahead.submit(prepare, step + 1)
             yield batch
+
+
+def _empty_patch(edge: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    image = draw_empty(edge, chance)[0, 0].numpy()
+    return image, np.zeros_like(image)
 
 
 @lru_cache(maxsize=2)

@@ -113,6 +113,12 @@ class TrainingRequest(_Learning):
         description="What the network is to answer: a map that rises towards the centre of every "
         "cell, or cells without the voxels that touch another one.",
     )
+    empty_share: float = Field(
+        0.0, ge=0, lt=1, description="Share of patches that hold noise or a slope and no cell."
+    )
+    coarse_share: float = Field(
+        0.0, ge=0, le=1, description="Share of patches shown as if taken with larger voxels."
+    )
     licence: str = ""
 
     @model_validator(mode="before")

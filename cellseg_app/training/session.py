@@ -106,6 +106,8 @@ def _settings(
         validate_every_steps=request.validate_every_steps,
         channels_last=request.network in CHANNELS_LAST,
         target=request.target,
+        empty_share=request.empty_share,
+        coarse_share=request.coarse_share,
         # The F1 of training parts every map at its peaks; a flat one has none.
         judge_by="dice" if request.target == "foreground" else "both",
     )

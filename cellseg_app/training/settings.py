@@ -67,6 +67,8 @@ class TrainingSettings(BaseModel):
     normalization: Normalization = Field(OWN_NORMALIZATION, description="Scale that it sees.")
     input_axes: Literal["ZYX", "XYZ"] = Field("ZYX", description="Axis order that it sees.")
     augment: bool = Field(True, description="Whether patches are varied.")
+    empty_share: float = Field(0.0, ge=0, lt=1, description="Share of patches of noise alone.")
+    coarse_share: float = Field(0.0, ge=0, le=1, description="Share of patches made coarse.")
     validation_voxels: int | None = Field(
         None, description="Edge of what is judged of a volume; that of a patch if not given."
     )

@@ -128,7 +128,11 @@ _PAIRS: Final = (
 _NETWORK: Final = Flag(
     "--network", "network", choices=tuple(n for n in DEFAULT_OPTIONS if n != "WNet")
 )
-_TARGET: Final = Flag("--target", "target", choices=get_args(TargetKind))
+_LESSONS: Final = (
+    Flag("--target", "target", choices=get_args(TargetKind)),
+    Flag("--empty-share", "empty_share", float, "0…1"),
+    Flag("--coarse-share", "coarse_share", float, "0…1"),
+)
 _WEIGHTS: Final = Flag(
     "--weights", "weights", metavar="FILE|NAME", role="weights", show=_with_folder
 )
@@ -193,7 +197,7 @@ def _adapt(
 
 KINDS: Final[Mapping[str, StepKind]] = {
     "simulate": StepKind(SimulationRequest, _SIMULATION, _simulate, {}),
-    "supervised": StepKind(TrainingRequest, (_NETWORK, *_PAIRS, _TARGET), _train, {}),
+    "supervised": StepKind(TrainingRequest, (_NETWORK, *_PAIRS, *_LESSONS), _train, {}),
     "wnet": StepKind(TrainingRequest, _PAIRS, _train, {"network": "WNet"}),
     "finetune": StepKind(FinetuneRequest, _FINETUNE, _finetune, {}),
     "adapt": StepKind(AdaptRequest, _ADAPT, _adapt, {}),
