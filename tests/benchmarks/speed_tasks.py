@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -43,6 +44,7 @@ Result = dict[str, Any]
 _clock = time.process_time if os.environ.get("SPEED_CLOCK") == "cpu" else time.perf_counter
 _REPEATS = 3
 _AT_ONCE = 2
+_TILE = 256
 
 
 def windows(network: str) -> Result:
@@ -121,6 +123,45 @@ def make_volumes(edge: int, folder: str) -> Result:
     del image, truth
     write_volume_tiff(Path(folder, "sparse.tif"), sparse_volume(edge), spacing_um_zyx=(1, 1, 1))
     return {}
+
+
+def make_large(edge: int, volumes: str) -> Result:
+    """Write a volume made of mirrored copies of a crowded one of 256³, a slab at a time."""
+    tile, _ = crowded_volume(min(edge, _TILE))
+    n = edge // len(tile)
+    assert n * len(tile) == edge, "edges are 256 or less, or multiples of 256"
+    row = mirrored_along(tile, n, 2)
+    slab = mirrored_along(row, n, 1)
+    with tifffile.TiffWriter(Path(volumes, "crowded.tif"), bigtiff=True) as file:
+        planes = (slab[z] for k in range(n) for z in _there_or_back(len(tile), k))
+        file.write(
+            planes, shape=(edge, edge, edge), dtype=tile.dtype, metadata={"axes": "ZYX"},
+            resolution=(1e4, 1e4), resolutionunit="CENTIMETER",
+        )  # fmt: skip
+    return {}
+
+
+def mirrored_along(tile: npt.NDArray[Any], n: int, axis: int) -> npt.NDArray[Any]:
+    """So many copies one after the other, every second one mirrored, so that none has a seam."""
+    copies = [tile if k % 2 == 0 else np.flip(tile, axis) for k in range(n)]
+    return np.concatenate(copies, axis)
+
+
+def _there_or_back(length: int, copy: int) -> range:
+    return range(length) if copy % 2 == 0 else range(length - 1, -1, -1)
+
+
+def published_run(volumes: str, network: str, precision: str) -> Result:
+    """A whole run of a published-size network with seeded weights, without its cells.
+
+    Seeded weights find none: the cells of the default network's run are added by `speed.py`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        module = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
+        stored_network(network, {}, Path(folder), module=module, window_default=64)
+        weights = str(Path(folder, f"{network}.json"))
+        nothing = ("--threshold", "0.999999", "--no-stats", "--precision", precision)
+        return own_run(volumes, "--weights", weights, *nothing)
 
 
 def baseline_run(volumes: str, network: str = "SegResNet") -> Result:

@@ -59,21 +59,23 @@ class Landscape:
     ) -> Floats | None:
         values = job.read(region)
         mask = values > self.threshold
-        if not mask.any():
+        box = _box_of(mask, gaussian_reach(sigma, _TRUNCATE))
+        if box is None:
             return None
-        smooth = gaussian(values, sigma, truncate=_TRUNCATE)
+        smooth = gaussian(values[box], sigma, truncate=_TRUNCATE)
         # Heights are judged by their ratios, which need them to start from 0 at the outline. The
         # foot keeps them positive where the blur has pushed a thin part below the threshold.
         heights = np.maximum(smooth - np.float32(self.threshold), _FOOT * smooth)
-        return _within(heights, mask)
+        return _within(heights, mask, box)
 
     def _distances(
         self, job: InstanceJob, region: Region, *, spacing: SpacingZYX, sigma: SpacingZYX
     ) -> Floats | None:
         wide = grow(region, distance_reach(spacing), job.shape_zyx)
-        mask = job.read(wide) > self.threshold
         inner = relative_to(region, wide)
-        if not mask[inner].any():
+        mask = job.read(wide) > self.threshold
+        box = _box_of(mask[inner], gaussian_reach(sigma, _TRUNCATE))
+        if box is None:
             return None
         alone = all(b >= n for b, n in zip(job.plan.block_zyx, job.shape_zyx, strict=True))
         distance = distance_to_background(
@@ -82,8 +84,8 @@ class Landscape:
             threads=job.plan.workers if alone else 1,
             considerate=job.plan.considerate,
         )
-        smooth = gaussian(np.ascontiguousarray(distance[inner]), sigma, truncate=_TRUNCATE)
-        return _within(smooth, mask[inner])
+        smooth = gaussian(np.ascontiguousarray(distance[inner][box]), sigma, truncate=_TRUNCATE)
+        return _within(smooth, mask[inner], box)
 
 
 def choose_landscape(job: InstanceJob, *, threshold: float, smoothing_voxels: float) -> Landscape:
@@ -156,11 +158,16 @@ def distance_to_background(
     z, y, x = (step / finest for step in spacing_um_zyx)
     if considerate or (z, y, x).count(1.0) < _EQUAL_STEPS:
         return _distance_of_parts(mask, (z, y, x))
-    distance = edt.edt(
-        np.ascontiguousarray(mask), anisotropy=(z, y, x), black_border=False, parallel=threads
-    )
-    capped: Floats = np.minimum(distance, np.float32(DEEPEST_VOXELS))
-    return capped
+    distance = np.zeros(mask.shape, np.float32)
+    # With one layer of background around it, what is farther away is no nearer.
+    box = _box_of(mask, (1, 1, 1))
+    if box is not None:
+        found = edt.edt(
+            np.ascontiguousarray(mask[box]), anisotropy=(z, y, x), black_border=False,
+            parallel=threads,
+        )  # fmt: skip
+        np.minimum(found, np.float32(DEEPEST_VOXELS), out=distance[box])
+    return distance
 
 
 def _distance_of_parts(mask: Bools, step_zyx: SpacingZYX) -> Floats:
@@ -187,5 +194,21 @@ def _distance_of_parts(mask: Bools, step_zyx: SpacingZYX) -> Floats:
     return distance
 
 
-def _within(heights: Floats, mask: Bools) -> Floats:
-    return np.where(mask, heights, np.float32(0))
+def _box_of(mask: Bools, halo_zyx: ShapeZYX = (0, 0, 0)) -> Region | None:
+    """The smallest box that holds all of a mask, with a halo; None if the mask is empty."""
+    ends = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        here = np.flatnonzero(mask.any(axis=others))
+        if not len(here):
+            return None
+        ends.append(slice(int(here[0]), int(here[-1]) + 1))
+    z, y, x = mask.shape
+    return grow((ends[0], ends[1], ends[2]), halo_zyx, (z, y, x))
+
+
+def _within(heights: Floats, mask: Bools, box: Region) -> Floats:
+    """Heights of a box where the mask is, in an array of the mask's shape."""
+    result = np.zeros(mask.shape, np.float32)
+    np.copyto(result[box], heights, where=mask[box])
+    return result

@@ -16,6 +16,7 @@ from cellseg_app.inference.devices import native_half_precision
 from cellseg_app.inference.runtime.agreement import agreement
 from cellseg_app.inference.runtime.converted import is_converted
 from cellseg_app.inference.runtime.decisions import (
+    Decision,
     decision_key,
     remember_decision,
     remembered_decision,
@@ -139,8 +140,9 @@ class _Chooser:
         )
         known = remembered_decision(key)
         if known is not None:
-            found = [c for c in level if [c.runtime, c.device] == known["taken"]]
-            trial = self._trials.run(found[0]) if found else None
+            found = [c for c in level if (c.runtime, c.device) == known.taken]
+            seconds = known.seconds_per_window
+            trial = self._trials.run(found[0], seconds.get(" ".join(found[0]))) if found else None
             if trial is not None:
                 return trial
         if self._wanted.runtime == "auto" and not self._worth_converting():
@@ -182,5 +184,5 @@ class _Chooser:
 
 def _remember(key: str, best: Trial, trials: Sequence[Trial]) -> None:
     seconds = {" ".join(trial.candidate): round(trial.seconds, 4) for trial in trials}
-    taken = [best.candidate.runtime, best.candidate.device]
-    remember_decision(key, {"taken": taken, "seconds_per_window": seconds})
+    taken = (best.candidate.runtime, best.candidate.device)
+    remember_decision(key, Decision(taken=taken, seconds_per_window=seconds))

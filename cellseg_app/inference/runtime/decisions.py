@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psutil
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import OutputError
@@ -44,15 +45,35 @@ def decision_key(
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def remembered_decision(key: str) -> dict[str, Any] | None:
+class Decision(BaseModel):
+    """What was found fastest.
+
+    Attributes
+    ----------
+    taken
+        Runtime and device.
+    seconds_per_window
+        Of every candidate that could be used: runtime, device and precision, a blank between.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    taken: tuple[str, str]
+    seconds_per_window: dict[str, float]
+
+
+def remembered_decision(key: str) -> Decision | None:
     """Return the decision made for this key earlier, or None."""
-    entry = _entries().get(key)
-    return entry if isinstance(entry, dict) and "taken" in entry else None
+    try:
+        return Decision.model_validate(_entries().get(key))
+    except ValidationError:
+        return None
 
 
-def remember_decision(key: str, decision: dict[str, Any]) -> None:
+def remember_decision(key: str, decision: Decision) -> None:
     """Keep a decision; the oldest of many are forgotten."""
-    entries = {k: v for k, v in _entries().items() if k != key} | {key: decision}
+    entry = decision.model_dump(mode="json")
+    entries = {k: v for k, v in _entries().items() if k != key} | {key: entry}
     kept = dict(list(entries.items())[-_KEPT:])
     try:
         write_text_atomic(_path(), json.dumps(kept, indent=1))

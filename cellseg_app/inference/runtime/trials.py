@@ -121,19 +121,27 @@ class Trials:
             trial = self._done[candidate] = self._measured(candidate)
         return trial
 
-    def run(self, candidate: Candidate) -> Trial | None:
-        """The trial of a candidate; None where OpenVINO cannot run the network."""
+    def run(self, candidate: Candidate, known_s: float | None = None) -> Trial | None:
+        """The trial of a candidate; None where OpenVINO cannot run the network.
+
+        Parameters
+        ----------
+        candidate
+            What to try.
+        known_s
+            Seconds per window where they were measured earlier: one pass is enough then.
+        """
         if candidate.runtime == "torch":
             return self.in_torch(candidate.device, candidate.precision)
         if candidate not in self._done:
-            self._done[candidate] = self._in_openvino(candidate)
+            self._done[candidate] = self._in_openvino(candidate, known_s)
         return self._done[candidate]
 
-    def _in_openvino(self, candidate: Candidate) -> Trial | None:
+    def _in_openvino(self, candidate: Candidate, known_s: float | None) -> Trial | None:
         if not is_converted(self._task.loaded, self._task.window):
             self._stage.advance(0, message="converting the network, once")
         try:
-            trial = self._measured(candidate)
+            trial = self._measured(candidate, known_s)
             trouble = getattr(trial.forward, "trouble", None)
         except (Cancelled, MemoryError):
             raise
@@ -146,12 +154,14 @@ class Trials:
         self.failures.append(f"OpenVINO does not run this network on the {where} ({trouble}).")
         return None
 
-    def _measured(self, candidate: Candidate) -> Trial:
+    def _measured(self, candidate: Candidate, known_s: float | None = None) -> Trial:
         self._stage.check()
         probe, forward = self._task.probe, self._task.open(candidate)
         predictor = self._task.predictor(forward, candidate.device)
         seconds, output = _timed(predictor, probe)
-        if seconds < _REPEATED_BELOW_S:
+        if known_s is not None:
+            seconds = known_s * len(probe)
+        elif seconds < _REPEATED_BELOW_S:
             seconds = min(seconds, _timed(predictor, probe)[0])
         grown = max(0, psutil.Process().memory_info().rss - self._start_bytes)
         self._stage.advance(message=f"{candidate.runtime} {candidate.precision}")

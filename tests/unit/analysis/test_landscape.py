@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from cellseg_app.analysis.instances import segment_instances
 from cellseg_app.analysis.instances.landscape import DEEPEST_VOXELS, distance_to_background
 from cellseg_app.core.volume import SpacingZYX
+from tests.synthetic_cells import peaked_map, touching_ellipsoids
 
 _SPACINGS: list[SpacingZYX] = [(1.0, 1.0, 1.0), (2.5, 0.5, 0.6)]
 
@@ -72,3 +74,18 @@ def test_other_threads_go_on_while_distances_are_computed() -> None:
     window.join()
     longest = max(np.diff([start, *turns]))
     assert longest < max(0.05, took / 3), f"stood still for {longest:.3f} of {took:.3f} s"
+
+
+@pytest.mark.parametrize("rises", [True, False])
+@pytest.mark.parametrize("spacing", _SPACINGS)
+def test_empty_space_around_cells_changes_nothing(spacing: SpacingZYX, rises: bool) -> None:
+    truth = touching_ellipsoids((40, 48, 56), 12, closeness=0.85)
+    part = peaked_map(truth) if rises else (truth > 0).astype(np.float16)
+    wide = np.zeros((70, 90, 100), np.float16)
+    wide[10:50, 30:78, 4:60] = np.pad(part[2:-2, 2:-2, 2:-2], 2)
+    alone = wide[10:50, 30:78, 4:60].copy()
+    labels = [np.zeros(shape.shape, np.uint32) for shape in (wide, alone)]
+    for found, probability in zip(labels, (wide, alone), strict=True):
+        segment_instances(probability, found, threshold=0.5, spacing_um_zyx=spacing)
+    assert labels[1].max() > 3
+    assert np.array_equal(labels[0][10:50, 30:78, 4:60], labels[1])

@@ -77,14 +77,23 @@ def test_the_faster_runtime_is_remembered(
     tried: list[str] = []
     original = choice_module.Trials.run
 
-    def counted(self: object, candidate: choice_module.Candidate) -> object:
+    def counted(
+        self: choice_module.Trials,
+        candidate: choice_module.Candidate,
+        known_s: float | None = None,
+    ) -> object:
         tried.append(candidate.runtime)
-        return original(self, candidate)  # type: ignore[arg-type]
+        return original(self, candidate, known_s)
 
     monkeypatch.setattr(choice_module.Trials, "run", counted)
     again = open_with(loaded, precision="float32")
     assert again.runtime == first.runtime
     assert set(tried) == {first.runtime}
+    # One pass is enough then, and the estimate does not hang on how busy the machine is just now.
+    if first.runtime == "openvino":
+        assert again.timing.seconds_per_window == pytest.approx(
+            first.timing.seconds_per_window, rel=0.05
+        )
 
 
 @pytest.mark.usefixtures("every_run_is_worth_it")
