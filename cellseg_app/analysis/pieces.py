@@ -108,10 +108,12 @@ def touching_border(labels: Labels, n: int, core: Region, *, shape: ShapeZYX) ->
     for axis, (part, size) in enumerate(zip(core, shape, strict=True)):
         if size == 1:
             continue
+        # `take` would copy all of an array that is not contiguous.
+        planes = np.moveaxis(labels, axis, 0)
         if part.start == 0:
-            border[np.take(labels, 0, axis=axis)] = True
+            border[planes[0]] = True
         if part.stop == size:
-            border[np.take(labels, -1, axis=axis)] = True
+            border[planes[-1]] = True
     border[0] = False
     return border
 

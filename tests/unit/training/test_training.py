@@ -13,6 +13,8 @@ from cellseg_app.core.progress import CancelToken, Progress
 from cellseg_app.inference.cards import read_card
 from cellseg_app.inference.nets import build_network
 from cellseg_app.inference.weights import load_network
+from cellseg_app.training.augment import draw_patch
+from cellseg_app.training.dataset import batches
 from cellseg_app.training.emptiness import draw_empty
 from cellseg_app.training.evaluation import count_matches, split_at_peaks
 from cellseg_app.training.export import bright_class_first
@@ -277,3 +279,27 @@ def test_a_training_that_diverges_says_so_instead_of_going_on(
     settings = _settings(samples, steps=60, learning_rate=1e30, validation=())
     with pytest.raises(SettingsError, match="no longer a number"):
         train_supervised(settings, tmp_path / "run")
+
+
+def test_patches_without_any_cell_are_shown_as_often_as_asked(samples: Path) -> None:
+    shown = _settings(samples, steps=40, empty_share=0.5)
+    empty = [not batch.target.any() for batch in batches(shown, 0)]
+    assert 10 < sum(empty) < 30
+    again = [not batch.target.any() for batch in batches(shown, 0)]
+    assert again == empty
+    assert all(batch.target.any() for batch in batches(_settings(samples, steps=10), 0))
+
+
+def test_coarse_patches_keep_their_cells_and_lose_detail(samples: Path) -> None:
+    sample = read_sample(list_samples([samples])[0])
+    plain, coarse = (
+        [draw_patch(sample, 32, np.random.default_rng(k), coarse_share=share) for k in range(20)]
+        for share in (0.0, 1.0)
+    )
+    for (_, before), (_, after) in zip(plain, coarse, strict=True):
+        assert np.array_equal(before, after)
+    detail = [
+        np.mean([np.abs(np.diff(image, axis=2)).mean() for image, _ in patches])
+        for patches in (plain, coarse)
+    ]
+    assert detail[1] < 0.8 * detail[0]
