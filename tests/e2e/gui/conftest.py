@@ -16,6 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from cellseg_app.app import make_application, make_window
 from cellseg_app.ui.main_window import MainWindow
+from tests.e2e.conftest import Command
+from tests.e2e.gui.corrector import Corrector
 
 TIMEOUT_MS = 60_000
 
@@ -84,3 +86,13 @@ def driver(qtbot: QtBot, tmp_path: Path, network: Path) -> Iterator[Driver]:
     window.deleteLater()
     app.processEvents()
     logging.getLogger("cellseg_app").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def user(
+    driver: Driver, cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
+) -> Iterator[Corrector]:
+    """Somebody who looks at a finished result."""
+    record = cellseg("run", volume_file, "-o", tmp_path / "out", "--weights", network).record
+    yield Corrector(driver, record)
+    driver.window.corrections.discard()

@@ -4,123 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QInputDialog, QMessageBox
+from PySide6.QtWidgets import QInputDialog, QMessageBox
 
 from cellseg_app.core.blocks import whole
-from cellseg_app.core.cell_columns import frame_of
 from cellseg_app.core.edits import EDIT_LOG
 from cellseg_app.io.open import open_volume
-from cellseg_app.io.run_record import RunRecord, read_record
+from cellseg_app.io.run_record import read_record
 from cellseg_app.ui.dialogs.waiting import WaitingDialog
-from cellseg_app.viewers.overview import Overview, build_overview
+from cellseg_app.viewers.overview import build_overview
 from tests.e2e.conftest import Command
 from tests.e2e.gui.conftest import Driver
-
-CONTROL = Qt.KeyboardModifier.ControlModifier
-NONE = Qt.KeyboardModifier.NoModifier
-
-
-class Corrector:
-    """A user who corrects the cells of a result."""
-
-    def __init__(self, driver: Driver, record: Path) -> None:
-        self.driver, self.window, self.first = driver, driver.window, record
-        self.cells, self.pane = driver.window.desk.cells, driver.window.viewer.ortho.panes["xy"]
-        driver.window.open_paths([record])
-        driver.until(lambda: len(self.cells.table) > 0)
-        self.before = self.shown_labels()
-
-    @property
-    def table(self) -> pd.DataFrame:
-        return frame_of(self.cells.table)
-
-    def shown_labels(self) -> np.ndarray:
-        layer = next(x for x in self.window.viewer.layers if x.key == "labels")
-        return np.asarray(layer.data[whole(layer.shape_zyx)])
-
-    def overview(self) -> Overview:
-        """The cells as 3D shows them, once they are those of the slices."""
-        viewer = self.window.viewer
-
-        def newest() -> Overview | None:
-            found = viewer.reader.overviews.get(("labels", 0))
-            return found if found is not None and found.layer in viewer.layers else None
-
-        self.driver.until(lambda: newest() is not None)
-        found = newest()
-        assert found is not None
-        return found
-
-    def neighbours(self) -> list[int]:
-        """Three cells in one plane."""
-        planes = self.table["centroid_z_voxel"].round().astype(int)
-        return self.table["label"][planes == planes.mode()[0]].tolist()[:3]
-
-    def click(self, label: int, held: Qt.KeyboardModifier = NONE) -> None:
-        """Click a cell in the XY pane, and wait until that is seen."""
-        voxel = self.cells.centroid_voxel(label)
-        assert voxel is not None
-        before = self.cells.chosen
-        z = self.window.viewer.state.cursor_zyx[0]
-        if voxel[0] != z:
-            self.window.viewer.center_on(voxel)
-            self.driver.until(lambda: self.pane.cursor_um is not None)
-            QApplication.processEvents()
-        scale = self.window.viewer.layers[0].scale_zyx
-        um = [(v + 0.5) * s for v, s in zip(voxel, scale, strict=True)]
-        place = self.pane.to_px((um[0], um[1], um[2])).toPoint()
-        QTest.mouseClick(self.pane, Qt.MouseButton.LeftButton, held, place)
-        self.driver.until(lambda: self.cells.chosen != before)
-
-    def click_row(self, label: int, held: Qt.KeyboardModifier = NONE) -> None:
-        """Click a cell in the table."""
-        table = self.window.table
-        self.window.docks["table"].raise_()
-        QApplication.processEvents()
-        index = table.model.index(table.model.row_of(label), 1)
-        table.view.scrollTo(index)
-        place: QPoint = table.view.visualRect(index).center()
-        QTest.mouseClick(table.view.viewport(), Qt.MouseButton.LeftButton, held, place)
-
-    def key(self, key: Qt.Key, held: Qt.KeyboardModifier = NONE) -> None:
-        """Press a key where the focus is, and wait until it is done and seen."""
-        focus = QApplication.focusWidget()
-        assert focus is not None
-        QTest.keyClick(focus, key, held)
-        self.settle()
-
-    def settle(self) -> None:
-        desk = self.window.desk
-        self.driver.until(lambda: not desk.lanes.edits.busy and not desk.turns._waiting)
-
-    def ids(self) -> set[int]:
-        """Cells of the table, which must be those of the labels and of the count."""
-        ids = set(self.table["label"])
-        assert ids == set(np.unique(self.shown_labels()).tolist()) - {0}
-        assert self.window.run_bar.count.text() == f"{len(ids)} cells"
-        return ids
-
-    def saved(self) -> RunRecord:
-        record = self.window.desk.session.items[0].record
-        assert record is not None
-        return read_record(record)
-
-
-@pytest.fixture
-def user(
-    driver: Driver, cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
-) -> Iterator[Corrector]:
-    record = cellseg("run", volume_file, "-o", tmp_path / "out", "--weights", network).record
-    yield Corrector(driver, record)
-    driver.window.corrections.discard()
+from tests.e2e.gui.corrector import CONTROL, Corrector
 
 
 @pytest.fixture
