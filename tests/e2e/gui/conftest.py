@@ -12,6 +12,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["QT_API"] = "pyside6"
 
 import pytest
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from cellseg_app.app import make_application, make_window
@@ -20,6 +21,7 @@ from tests.e2e.conftest import Command
 from tests.e2e.gui.corrector import Corrector
 
 TIMEOUT_MS = 60_000
+SaveAs = Callable[[Path, str], Path]
 
 
 @dataclass
@@ -96,3 +98,14 @@ def user(
     record = cellseg("run", volume_file, "-o", tmp_path / "out", "--weights", network).record
     yield Corrector(driver, record)
     driver.window.corrections.discard()
+
+
+@pytest.fixture
+def save_as(monkeypatch: pytest.MonkeyPatch) -> SaveAs:
+    """Answer the file dialogs to come with a path and a kind of file; gives the path."""
+
+    def answer(path: Path, kind: str) -> Path:
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), kind))
+        return path
+
+    return answer
