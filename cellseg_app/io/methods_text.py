@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cellseg_app.core.edits import edits_sentence
@@ -35,10 +36,27 @@ _METHODS = {
 }
 
 
-def methods_paragraph(record: RunRecord) -> str:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Those of a run's cells that the user kept.
+
+    Attributes
+    ----------
+    n_cells
+        How many they are.
+    conditions
+        What each of them fulfils, such as `n_voxels ≥ 30`.
+    """
+
+    n_cells: int
+    conditions: tuple[str, ...]
+
+
+def methods_paragraph(record: RunRecord, kept: Selection | None = None) -> str:
     """Describe a run in sentences for the methods section of a paper, with references.
 
-    Says only what the record holds; the user adds the microscope and the sample.
+    Says only what the record holds, and which of the cells were kept; the user adds the
+    microscope and the sample.
     """
     sources: list[str] = []
     sentences = [
@@ -51,6 +69,7 @@ def methods_paragraph(record: RunRecord) -> str:
         _instances_sentence(record),
         _result_sentence(record),
         _corrections_sentence(record),
+        _selection_sentence(kept),
     ]
     paragraph = " ".join(sentence for sentence in sentences if sentence)
     references = "\n".join(f"{n}. {source}" for n, source in enumerate(sources, start=1))
@@ -188,6 +207,13 @@ def _corrections_sentence(record: RunRecord) -> str:
     done = edits_sentence(record.corrections.all_edits).removesuffix(".")
     noun = "cell" if record.n_cells == 1 else "cells"
     return f"{done}, which left {record.n_cells:,} {noun}."
+
+
+def _selection_sentence(kept: Selection | None) -> str:
+    if kept is None:
+        return ""
+    noun = "cell was" if kept.n_cells == 1 else "cells were"
+    return f"Of these, {kept.n_cells:,} {noun} kept, by {' and '.join(kept.conditions)}."
 
 
 def _cite(known: Sequence[str], sources: list[str]) -> str:

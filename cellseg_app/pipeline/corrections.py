@@ -65,6 +65,26 @@ def corrected_table(
     return with_rows(table, rows, gone)
 
 
+def corrected_record(opened: Correctable, edits: LabelEdits) -> RunRecord:
+    """The record of a result with its corrections and the number of cells that they left.
+
+    Files, times and summary are still those of the result itself.
+    """
+    before = opened.record
+    if not edits.edits:
+        return before
+    n_found = len(opened.boxes.ids)
+    corrections = RecordedCorrections(
+        edits=edits.edits,
+        of_record=opened.record_path.name,
+        of_labels=before.files.labels or "",
+        n_cells_before=n_found if before.n_cells is None else before.n_cells,
+        earlier=before.corrections,
+    )
+    n_cells = corrections.n_cells_before + edits.n_cells - n_found
+    return before.model_copy(update={"n_cells": n_cells, "corrections": corrections})
+
+
 def save_corrections(opened: Correctable, edits: LabelEdits, report: Reporting) -> RunResult:
     """Write labels, table and record of the corrected cells beside the result.
 
@@ -224,31 +244,22 @@ def _record(
     started: datetime,
     report: Reporting,
 ) -> RunRecord:
-    before = opened.record
-    n_found = len(opened.boxes.ids)
-    summary = dict(before.summary)
+    record = corrected_record(opened, edits)
+    assert record.corrections is not None
+    summary = dict(record.summary)
     known = content_hash(opened.labels_path, cancel=report.cancel)
-    corrections = RecordedCorrections(
-        edits=edits.edits,
-        of_record=opened.record_path.name,
-        of_labels=before.files.labels or "",
-        labels_sha256=known.sha256,
-        labels_sampled_sha256=known.sampled_sha256,
-        n_cells_before=n_found if before.n_cells is None else before.n_cells,
-        earlier=before.corrections,
-    )
-    return before.model_copy(
+    hashes = {"labels_sha256": known.sha256, "labels_sampled_sha256": known.sampled_sha256}
+    return record.model_copy(
         update={
             "versions": versions(),
             "started": started,
             "finished": datetime.now().astimezone(),
-            "n_cells": corrections.n_cells_before + edits.n_cells - n_found,
             "summary": summary
             if table is None
             else summary_with(summary, table, opened.spacing_um_zyx),
             "seconds": {stage: round(s, 3) for stage, s in report.seconds.items()},
-            "notes": (*before.notes, *opened.notes),
+            "notes": (*record.notes, *opened.notes),
             "files": files,
-            "corrections": corrections,
+            "corrections": record.corrections.model_copy(update=hashes),
         }
     )

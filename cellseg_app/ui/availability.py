@@ -89,6 +89,36 @@ def why_not_corrected(state: CorrectionState) -> dict[str, str]:
     return {key: general or reason for key, reason in own.items()}
 
 
+def why_not_told(
+    *, has_result: bool, is_preview: bool, is_tuned: bool, is_corrected: bool
+) -> dict[str, str]:
+    """Return for the exports that tell of a run why they cannot be made now; "" where they can.
+
+    They must speak of the cells that the table and the viewer show.
+
+    Parameters
+    ----------
+    has_result
+        Whether there is a result of a run.
+    is_preview, is_tuned
+        Whether a preview, or cells of no file yet, are looked at.
+    is_corrected
+        Whether cells were corrected and not saved yet.
+    """
+    reason = ""
+    if is_preview:
+        reason = "a preview has no record; run the volume."
+    elif not has_result:
+        reason = "there is no result; run a volume, or open one."
+    elif is_tuned:
+        reason = "these cells are not saved yet; Apply here saves them, with their record."
+    unsaved = "your corrections are not saved yet; Save corrections writes their record."
+    return {
+        "export_methods": reason,
+        "export_record": reason or (unsaved if is_corrected else ""),
+    }
+
+
 def _why_nothing(state: CorrectionState) -> str:
     if state.is_saving:
         return "the corrections are being saved."

@@ -12,6 +12,7 @@ import pandas as pd
 from cellseg_app.core.cell_columns import frame_of
 from cellseg_app.core.edits import DeleteCells, Edit, MergeCells
 from cellseg_app.core.volume import LazyArray
+from cellseg_app.io.run_record import RunRecord
 from cellseg_app.state.display import Change
 from cellseg_app.workers.files import CoarserLevel
 from cellseg_app.workers.jobs import JobContext, Work
@@ -39,6 +40,8 @@ class CorrectedCells:
         One row per cell; None if the result has none.
     edits
         All that was done and not undone.
+    record
+        Of the result with these edits; names the result's own files, for no others are written.
     n_undone
         How much can be done again.
     named
@@ -51,6 +54,7 @@ class CorrectedCells:
     table: pd.DataFrame | None
     n_cells: int
     edits: tuple[Edit, ...]
+    record: RunRecord
     n_undone: int
     named: tuple[int, ...]
 
@@ -186,6 +190,7 @@ class Corrector:
 
     def _cells(self, begun: _Begun, named: tuple[int, ...]) -> CorrectedCells:
         from cellseg_app.analysis.edited_labels import EditedLabels
+        from cellseg_app.pipeline.corrections import corrected_record
 
         labels, edits = begun.edits.labels, begun.edits
         coarser = tuple(
@@ -202,6 +207,7 @@ class Corrector:
             begun.table,
             edits.n_cells,
             edits.edits,
+            corrected_record(begun.opened, edits),
             len(self._undone),
             tuple(label for label in named if edits.has(label)),
         )

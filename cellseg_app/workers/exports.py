@@ -14,9 +14,9 @@ from cellseg_app.atomic import atomic_path, write_text_atomic
 from cellseg_app.core.cell_columns import CellColumns, frame_of
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import LazyArray, SpacingZYX
-from cellseg_app.io.methods_text import methods_paragraph
+from cellseg_app.io.methods_text import Selection, methods_paragraph
 from cellseg_app.io.points import POINT_COLUMNS, points_from_table, write_points
-from cellseg_app.io.run_record import RunRecord, read_record
+from cellseg_app.io.run_record import RunRecord
 from cellseg_app.io.table import MOST_SHEET_ROWS, write_table_parts
 from cellseg_app.workers.jobs import JobContext, Work
 from cellseg_app.workers.runs import reporting
@@ -135,11 +135,11 @@ def exporting_points(
     return work
 
 
-def exporting_methods(path: Path, record: Path) -> Work:
+def exporting_methods(path: Path, record: RunRecord, kept: Selection | None) -> Work:
     """Work that writes the methods paragraph of a run; gives its path."""
 
     def work(_context: JobContext) -> Path:
-        write_text_atomic(path, methods_paragraph(read_record(record)))
+        write_text_atomic(path, methods_paragraph(record, kept))
         return path
 
     return work

@@ -14,9 +14,13 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from cellseg_app.core.errors import OutputError
 from cellseg_app.core.sources import folder_beside
 from cellseg_app.core.volume import LazyArray
+from cellseg_app.io.methods_text import Selection
+from cellseg_app.ui.availability import why_not_told
 from cellseg_app.ui.controllers.scene import SceneController
 from cellseg_app.ui.controllers.tuning import TuningController
 from cellseg_app.ui.desk import Desk
+from cellseg_app.ui.panels.message_bar import Offer
+from cellseg_app.ui.qt_actions import set_possible
 from cellseg_app.workers.exports import (
     ChosenLabels,
     ImageExport,
@@ -41,6 +45,7 @@ class _Kind:
     suffix: str
     filters: str
     work: Callable[[Path], Work]
+    is_of_cells: bool = True
 
 
 class ExportController(QObject):
@@ -56,7 +61,9 @@ class ExportController(QObject):
             "export_excel": _Kind("cells", ".xlsx", "Excel (*.xlsx)", self._table_work),
             "export_points": _Kind("points", ".csv", _POINTS, self._points_work),
             "export_labels": _Kind("labels", ".tif", _IMAGES, self._labels_work),
-            "export_probability": _Kind("probability", ".tif", _IMAGES, self._map_work),
+            "export_probability": _Kind(
+                "probability", ".tif", _IMAGES, self._map_work, is_of_cells=False
+            ),
             "export_methods": _Kind("methods", ".txt", "Text (*.txt)", self._methods_work),
             "export_record": _Kind("record", ".json", "Run record (*.json)", self._record_work),
         }
@@ -65,10 +72,11 @@ class ExportController(QObject):
         desk.actions["screenshot"].triggered.connect(self.ask_screenshot)
         desk.cells.table_changed.connect(self.refresh)
         scene.map_changed.connect(self.refresh)
+        scene.cells_corrected.connect(self.refresh)
+        tuned.started.connect(self.refresh)
 
     def refresh(self) -> None:
         """Enable what there is something to save of."""
-        result = self._scene.result
         has_cells = len(self._desk.cells.table) > 0
         labels, _ = self._labels()
         state = {
@@ -77,11 +85,17 @@ class ExportController(QObject):
             "export_points": has_cells,
             "export_labels": labels is not None,
             "export_probability": self._scene.tunable is not None,
-            "export_methods": result is not None,
-            "export_record": result is not None,
         }
         for key, is_there in state.items():
             self._desk.actions[key].setEnabled(is_there)
+        reasons = why_not_told(
+            has_result=self._scene.result is not None,
+            is_preview=self._scene.preview is not None,
+            is_tuned=self._tuned.is_changed,
+            is_corrected=self._scene.is_corrected,
+        )
+        for key, reason in reasons.items():
+            set_possible(self._desk.actions[key], reason)
 
     def folder(self) -> Path:
         """Where the results of the current volume lie; before a run, the volume itself."""
@@ -101,17 +115,18 @@ class ExportController(QObject):
         else:
             self._desk.warn(OutputError("The picture cannot be written.", "Choose another folder."))
 
-    def save(self, path: Path, work: Work) -> None:
-        """Write a file off the GUI thread, and say so."""
-        handle = self._desk.lanes.files.submit(f"Saving {path.name}", work)
-        self._desk.watch(
-            handle, lambda made: self._say_saved(made if isinstance(made, Path) else path)
-        )
-
     def _ask(self, kind: _Kind) -> None:
         path = self._ask_path(kind.title, kind.suffix, kind.filters)
-        if path is not None:
-            self.save(path, kind.work(path))
+        if path is None:
+            return
+        work, is_corrected = kind.work(path), kind.is_of_cells and self._scene.is_corrected
+        handle = self._desk.lanes.files.submit(f"Saving {path.name}", work)
+        self._desk.watch(
+            handle,
+            lambda made: self._say_saved(
+                made if isinstance(made, Path) else path, is_corrected=is_corrected
+            ),
+        )
 
     def _ask_path(self, title: str, suffix: str, filters: str) -> Path | None:
         item = self._desk.session.current_item
@@ -127,8 +142,14 @@ class ExportController(QObject):
             return named(path, used[used.find("*") + 1 : used.find(")")])
         return path if path.suffix else path.with_name(path.name + suffix)
 
-    def _say_saved(self, path: Path) -> None:
-        self._desk.messages.tell(f"Saved {path}")
+    def _say_saved(self, path: Path, *, is_corrected: bool = False) -> None:
+        if is_corrected:
+            self._desk.messages.tell(
+                f"Saved {path}, with your corrections. The result itself does not have them yet.",
+                Offer("Save corrections", self._desk.actions["save_corrections"].trigger),
+            )
+        else:
+            self._desk.messages.tell(f"Saved {path}")
 
     def _table_work(self, path: Path) -> Work:
         return exporting_table(path, self._desk.cells.table, self._desk.cells.kept)
@@ -169,14 +190,18 @@ class ExportController(QObject):
         )
 
     def _methods_work(self, path: Path) -> Work:
-        return exporting_methods(path, self._record())
+        result, corrected, cells = self._scene.result, self._scene.corrected, self._desk.cells
+        assert result is not None
+        kept = None
+        if cells.filters:
+            conditions = tuple(one.sentence() for one in cells.filters)
+            kept = Selection(int(np.count_nonzero(cells.kept)), conditions)
+        record = result.record if corrected is None else corrected.record
+        return exporting_methods(path, record, kept)
 
     def _record_work(self, path: Path) -> Work:
-        return exporting_record(path, self._record())
-
-    def _record(self) -> Path:
         assert self._scene.result is not None
-        return self._scene.result.record_path
+        return exporting_record(path, self._scene.result.record_path)
 
 
 def named(path: Path, wanted: str) -> Path:

@@ -150,6 +150,11 @@ class ResultsController(QObject):
     def _on_tables(self, results: object) -> None:
         assert isinstance(results, list)
         self._plots.comparison.set_images(_image_cells(results))
+        if self._scene.is_corrected:
+            self._desk.messages.tell(
+                "Results are compared as their files are, without your corrections that are not "
+                "saved yet."
+            )
 
     def _show_kept(self) -> None:
         cells, viewer = self._desk.cells, self._scene.viewer

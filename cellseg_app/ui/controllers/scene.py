@@ -30,9 +30,12 @@ class SceneController(QObject):
     -------
     map_changed
         There is another map to tune on, or none.
+    cells_corrected
+        The cells shown are those after another correction by hand.
     """
 
     map_changed = Signal()
+    cells_corrected = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -46,6 +49,11 @@ class SceneController(QObject):
         self._all_labels: LazyArray | None = None
         self._region: Callable[[ShapeZYX], Region | None] | None = None
         viewer.class_changed.connect(self._on_class_changed)
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the cells shown were corrected and are of no file yet."""
+        return self.corrected is not None and bool(self.corrected.edits)
 
     @property
     def tunable(self) -> TunableMap | None:
@@ -138,6 +146,7 @@ class SceneController(QObject):
         self._put("labels", "Cells", "labels", cells.labels, change=cells.change)
         self._add_levels("labels", cells.coarser)
         self._show()
+        self.cells_corrected.emit()
 
     def visible_crop(self) -> Region | None:
         """The visible part of the volume, at most so large that work on it takes seconds."""

@@ -103,6 +103,10 @@ class Corrector:
         assert self.window.run_bar.count.text() == f"{len(ids)} cells"
         return ids
 
+    def messages(self) -> list[str]:
+        """What the window has said, newest last."""
+        return self.window.desk.messages.texts()
+
     def saved(self) -> RunRecord:
         record = self.window.desk.session.items[0].record
         assert record is not None
