@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from cellseg_app.analysis.block_sums import BlockSums, CellSums, Landmarks
@@ -19,16 +17,12 @@ from cellseg_app.analysis.blockwise import (
     shape_zyx,
 )
 from cellseg_app.analysis.kept import KeptBlocks
+from cellseg_app.analysis.measured_columns import VOXELS, summary_of, table_of
 from cellseg_app.analysis.moments import (
-    Doubles,
-    Integers,
-    Moments,
-    Values,
     find_runs,
     sum_moments,
     sum_values,
 )
-from cellseg_app.analysis.shape import axis_lengths, axis_sphericity, surface_sphericity
 from cellseg_app.analysis.surface import sum_surface
 from cellseg_app.core.blocks import (
     Region,
@@ -44,8 +38,6 @@ from cellseg_app.core.results import CellTable
 from cellseg_app.core.settings import StatisticsSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
 
-_UM3_PER_MM3 = 1e9
-_VOXELS: SpacingZYX = (1.0, 1.0, 1.0)
 # Rows of a part of the table.
 _ROWS_AT_ONCE = 50_000
 
@@ -146,7 +138,7 @@ def measure_cells(
             problem = f"The {name} has shape {tuple(other.shape)}, the labels {shape}."
             raise InputError(problem, "Measure labels on the image they were made from.")
     sources = _Sources(labels, image if chosen.intensity else None, probability)
-    surface_spacing = (spacing_um_zyx or _VOXELS) if chosen.surface else None
+    surface_spacing = (spacing_um_zyx or VOXELS) if chosen.surface else None
 
     def work(core: Region) -> BlockSums:
         return _sum_block(core, sources, shape=shape, surface_spacing=surface_spacing)
@@ -166,10 +158,10 @@ def measure_cells(
                 if cancel is not None:
                     cancel.raise_if_cancelled()
                 rows = cells.rows(slice(first, first + _ROWS_AT_ONCE))
-                yield _table(rows, shape, spacing_um_zyx, uncertainty=chosen.uncertainty)
+                yield table_of(rows, shape, spacing_um_zyx, uncertainty=chosen.uncertainty)
 
     n_objects = sums.count() if n_cells is None else n_cells
-    summary = _summary(sums.n_voxels, n_objects, shape, spacing_um_zyx, n_voxels)
+    summary = summary_of(sums.n_voxels, n_objects, shape, spacing_um_zyx, n_voxels)
     return CellTable(parts, summary)
 
 
@@ -196,7 +188,7 @@ def moved(
 ) -> pd.DataFrame:
     """The table of a part of a volume, with positions in the whole volume."""
     result = cells.copy()
-    for axis, start, um in zip("zyx", origin_zyx, spacing_um_zyx or _VOXELS, strict=True):
+    for axis, start, um in zip("zyx", origin_zyx, spacing_um_zyx or VOXELS, strict=True):
         in_voxels = [f"centroid_{axis}_voxel", f"bbox_{axis}_min", f"bbox_{axis}_max"]
         for column in result.columns.intersection(in_voxels):
             result[column] += start
@@ -235,93 +227,3 @@ def _framed(wide: Labels, region: Region, core: Region) -> Labels:
         (1 - (c.start - r.start), 1 - (r.stop - c.stop)) for r, c in zip(region, core, strict=True)
     ]
     return np.ascontiguousarray(np.pad(wide, missing))
-
-
-def _table(
-    sums: BlockSums, shape: ShapeZYX, spacing: SpacingZYX | None, *, uncertainty: bool
-) -> pd.DataFrame:
-    moments = sums.moments
-    n_voxels = moments.sums[:, 0]
-    columns: dict[str, npt.NDArray[Any]] = {"label": moments.ids, "n_voxels": n_voxels}
-    if spacing is not None:
-        columns["volume_um3"] = n_voxels * float(np.prod(spacing))
-    columns |= _positions(moments, spacing)
-    columns |= _shape_columns(sums, spacing)
-    if sums.intensity is not None:
-        columns |= _intensity_columns(sums.intensity, n_voxels)
-    if sums.probability is not None:
-        mean = sums.probability.total / n_voxels
-        columns["mean_probability"] = mean
-        if uncertainty:
-            columns["uncertainty"] = np.clip(2 - sums.probability.most - mean, 0, 1)
-    faces = np.asarray(shape) > 1
-    touches = (moments.low == 0) | (moments.high == np.asarray(shape))
-    columns["touches_border"] = (touches & faces).any(axis=1)
-    return pd.DataFrame(columns)
-
-
-def _positions(moments: Moments, spacing: SpacingZYX | None) -> dict[str, npt.NDArray[Any]]:
-    centroid: Doubles = moments.sums[:, 1:4] / moments.sums[:, :1]
-    columns: dict[str, npt.NDArray[Any]] = {}
-    for axis, name in enumerate("zyx"):
-        columns[f"centroid_{name}_voxel"] = centroid[:, axis]
-    if spacing is not None:
-        for axis, name in enumerate("zyx"):
-            columns[f"centroid_{name}_um"] = centroid[:, axis] * spacing[axis]
-    for axis, name in enumerate("zyx"):
-        columns[f"bbox_{name}_min"] = moments.low[:, axis]
-        columns[f"bbox_{name}_max"] = moments.high[:, axis]
-    return columns
-
-
-def _shape_columns(sums: BlockSums, spacing: SpacingZYX | None) -> dict[str, npt.NDArray[Any]]:
-    unit = "um" if spacing is not None else "voxel"
-    step = spacing or _VOXELS
-    lengths = axis_lengths(sums.moments, step)
-    columns: dict[str, npt.NDArray[Any]] = {
-        f"axis_{name}_{unit}": lengths[:, k] for k, name in enumerate(("major", "middle", "minor"))
-    }
-    columns["sphericity_axes"] = axis_sphericity(sums.moments, step)
-    if sums.surface is not None:
-        volume = sums.moments.sums[:, 0] * np.float64(np.prod(step))
-        columns[f"surface_{unit}2"] = sums.surface
-        columns["sphericity_surface"] = surface_sphericity(volume, sums.surface)
-    return columns
-
-
-def _intensity_columns(values: Values, n_voxels: Integers) -> dict[str, npt.NDArray[Any]]:
-    mean = values.total / n_voxels
-    variance = np.maximum(values.squares / n_voxels - mean**2, 0)
-    return {
-        "intensity_mean": mean,
-        "intensity_min": values.least,
-        "intensity_max": values.most,
-        "intensity_std": np.sqrt(variance),
-    }
-
-
-def _summary(
-    labelled: int,
-    n_objects: int,
-    shape: ShapeZYX,
-    spacing: SpacingZYX | None,
-    n_voxels: int | None,
-) -> dict[str, Any]:
-    total = int(np.prod(shape, dtype=np.int64)) if n_voxels is None else n_voxels
-    summary: dict[str, Any] = {
-        "size_z_voxels": shape[0],
-        "size_y_voxels": shape[1],
-        "size_x_voxels": shape[2],
-        "total_voxels": total,
-        "labelled_voxels": labelled,
-        "filling_ratio": labelled / total,
-        "n_objects": n_objects,
-    }
-    if spacing is not None:
-        voxel_um3 = float(np.prod(spacing))
-        summary |= {
-            "total_volume_um3": total * voxel_um3,
-            "labelled_volume_um3": labelled * voxel_um3,
-            "density_per_mm3": n_objects / (total * voxel_um3 / _UM3_PER_MM3),
-        }
-    return summary
