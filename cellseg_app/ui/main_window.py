@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QMainWindow
 from cellseg_app.core.sources import as_source
 from cellseg_app.state.session import Session
 from cellseg_app.state.settings import UserSettings
-from cellseg_app.ui.actions import CELL_ACTIONS
 from cellseg_app.ui.availability import possible
 from cellseg_app.ui.cells import Cells
 from cellseg_app.ui.controllers.corrections import CorrectionsController
@@ -33,6 +32,7 @@ from cellseg_app.ui.desk import Desk, Lanes
 from cellseg_app.ui.docks import make_docks, reset_layout, restore_layout, saved_layout
 from cellseg_app.ui.forms.form import SettingsForm
 from cellseg_app.ui.garbage import GuiThreadGarbage
+from cellseg_app.ui.menu_order import CELL_ACTIONS
 from cellseg_app.ui.menus import RecentMenu, fill_menus, fill_toolbar
 from cellseg_app.ui.panels.column import column
 from cellseg_app.ui.panels.data_strip import DataStrip

@@ -1,4 +1,4 @@
-"""Menu bar and toolbar, filled from the tables in `actions`."""
+"""Menu bar and toolbar, filled from the tables in `menu_order`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu
 
-from cellseg_app.ui.actions import MENUS, TOOLBAR
+from cellseg_app.ui.menu_order import MENUS, TOOLBAR
 
 
 class RecentMenu:

@@ -16,11 +16,12 @@ from pytestqt.qtbot import QtBot
 
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.progress import Progress
-from cellseg_app.ui.actions import ACTIONS, MENUS, TOOLBAR
+from cellseg_app.ui.actions import ACTIONS
 from cellseg_app.ui.controllers.scene import limited
 from cellseg_app.ui.dialogs.reports import BugDialog, report_text, save_bundle
 from cellseg_app.ui.garbage import GuiThreadGarbage
 from cellseg_app.ui.icons import app_icon
+from cellseg_app.ui.menu_order import MENUS, TOOLBAR
 from cellseg_app.ui.panels.message_bar import MessageBar, Offer
 from cellseg_app.ui.panels.progress_panel import duration, progress_sentence
 from cellseg_app.ui.qt_actions import make_actions
