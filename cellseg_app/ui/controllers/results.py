@@ -15,7 +15,7 @@ from cellseg_app.ui.controllers.scene import SceneController, with_levels
 from cellseg_app.ui.desk import Desk
 from cellseg_app.ui.latest import MANY_ROWS, Latest
 from cellseg_app.ui.panels.table_panel import TablePanel
-from cellseg_app.ui.plots.kinds import ImageCells
+from cellseg_app.ui.plots.comparison import ImageCells
 from cellseg_app.ui.plots.plot_panel import PlotPanel
 from cellseg_app.viewers.colors import colors_by_value
 from cellseg_app.viewers.grid_view import GridTile

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QTabWidget
 
 from cellseg_app.ui.cells import Cells
 from cellseg_app.ui.panels.empty_state import EmptyState, Panel
-from cellseg_app.ui.plots.kinds import Comparison, DepthProfile, Histogram, Scatter
+from cellseg_app.ui.plots.comparison import Comparison
+from cellseg_app.ui.plots.kinds import DepthProfile, Histogram, Scatter
 from cellseg_app.ui.plots.plot import Plot
 from cellseg_app.ui.theme import Appearance
 
