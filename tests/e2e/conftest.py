@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from scipy import ndimage
 
 from cellseg_app.cli import main
@@ -83,6 +84,17 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+
+
+def record_of(path: Path) -> dict[str, Any]:
+    """A run record, as JSON holds it."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def tiff_labels(record: Path) -> np.ndarray:
+    """The labels of a run that were stored as TIFF."""
+    return tifffile.imread(record.parent / record_of(record)["files"]["labels"])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,14 @@ from cellseg_app.core.blocks import whole
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
 from cellseg_app.pipeline import cell_places, network_stage
-from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
+from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command, record_of
 
 BOX = (slice(12, 43), slice(26, 60), slice(0, 57))
 BOX_TEXT = "12:43,26:,:57"
 
 
-def _record(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
 def _image(record: Path, kind: str) -> np.ndarray:
-    return tifffile.imread(record.parent / _record(record)["files"][kind])
+    return tifffile.imread(record.parent / record_of(record)["files"][kind])
 
 
 def _outside(region: tuple[slice, ...], shape: tuple[int, ...] = SHAPE) -> np.ndarray:
@@ -113,7 +107,7 @@ def test_a_region_is_recorded_described_and_repeated(
     record = cellseg(
         "run", volume_file, "-o", tmp_path, "--weights", network, "--region", BOX_TEXT
     ).record
-    used = _record(record)["used"]["region"]
+    used = record_of(record)["used"]["region"]
     assert used["box_zyx"] == [[12, 43], [26, 60], [0, 57]]
     assert used["n_voxels"] == 31 * 34 * 57
     capsys.readouterr()
@@ -128,7 +122,7 @@ def test_a_region_is_recorded_described_and_repeated(
     np.testing.assert_array_equal(_image(told_anew, "labels"), labels)
     first, second = (pd.read_csv(path.with_suffix(".csv")) for path in (record, told_anew))
     pd.testing.assert_frame_equal(first, second)
-    assert _record(told_anew)["used"]["region"] == used
+    assert record_of(told_anew)["used"]["region"] == used
 
 
 def test_density_is_that_of_the_region(
@@ -137,7 +131,7 @@ def test_density_is_that_of_the_region(
     record = cellseg(
         "run", volume_file, "-o", tmp_path, "--weights", network, "--region", BOX_TEXT
     ).record
-    summary = _record(record)["summary"]
+    summary = record_of(record)["summary"]
     assert summary["total_voxels"] == 31 * 34 * 57
     assert summary["density_per_mm3"] == pytest.approx(
         summary["n_objects"] / (31 * 34 * 57 * 2.0 / 1e9)
@@ -192,13 +186,13 @@ def test_a_mask_leaves_zeros_outside_and_marks_cells_that_it_cuts(
         of_whole = np.unique(all_labels[labels == cell])
         grew = np.isin(all_labels, of_whole[of_whole > 0]).sum() > (labels == cell).sum()
         assert table.loc[cell, "touches_border"] or not grew
-    used = _record(record)["used"]["region"]
+    used = record_of(record)["used"]["region"]
     assert used["n_voxels"] == inside.sum()
     assert Path(used["mask"]) == path
 
     dropped = cellseg(*common, "-o", tmp_path / "c", "--mask", path, "--remove-border").record
     kept = _image(dropped, "labels")
-    assert kept.max() == _record(dropped)["n_cells"] == len(uncut)
+    assert kept.max() == record_of(dropped)["n_cells"] == len(uncut)
     np.testing.assert_array_equal(kept > 0, np.isin(labels, uncut))
     assert not pd.read_csv(dropped.with_suffix(".csv"))["touches_border"].any()
 
@@ -231,7 +225,7 @@ def test_empty_surroundings_are_left_out(
     common = ("run", path, "--weights", network)
     everything = cellseg(*common, "-o", tmp_path / "a").record
     record = cellseg(*common, "-o", tmp_path / "b", "--non-empty").record
-    used = _record(record)["used"]["region"]
+    used = record_of(record)["used"]["region"]
     assert used["without_surroundings"]
     assert used["n_voxels"] < 0.4 * image.size
     np.testing.assert_array_equal(_image(record, "labels"), _image(everything, "labels"))
@@ -243,7 +237,7 @@ def test_the_box_of_an_ome_zarr_result_lies_where_it_should(
     common = ("run", volume_file, "--weights", network, "--region", BOX_TEXT)
     tif = cellseg(*common, "-o", tmp_path / "a").record
     zarr = cellseg(*common, "-o", tmp_path / "b", "--format", "zarr").record
-    volume = open_volume(zarr.parent / _record(zarr)["files"]["labels"])
+    volume = open_volume(zarr.parent / record_of(zarr)["files"]["labels"])
     np.testing.assert_array_equal(volume.data[whole(SHAPE)], _image(tif, "labels"))
 
 

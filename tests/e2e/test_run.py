@@ -1,11 +1,8 @@
+"""`cellseg run`: every route to a volume, every kind of result."""
+
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +12,10 @@ import tifffile
 
 from cellseg_app.analysis.accuracy import compare_labels
 from cellseg_app.core.blocks import whole
-from cellseg_app.inference.predictor import WindowPredictor
 from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import open_volume
 from cellseg_app.io.tiff_write import write_volume_tiff
-from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
-
-
-def _labels(record: Path) -> np.ndarray:
-    return tifffile.imread(record.parent / _record(record)["files"]["labels"])
-
-
-def _record(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command, record_of, tiff_labels
 
 
 def test_run_finds_the_cells_and_writes_everything(
@@ -51,7 +39,7 @@ def test_run_finds_the_cells_and_writes_everything(
         "summary.csv",
         log,
     }
-    scores = compare_labels(_labels(record), cells.labels)
+    scores = compare_labels(tiff_labels(record), cells.labels)
     assert scores.matches[0].f1 == 1.0
     assert scores.dice > 0.9
     table = pd.read_csv(out / f"{stem}.csv")
@@ -64,7 +52,7 @@ def test_measurements_are_in_the_units_of_the_voxel_size(
     record = cellseg("run", volume_file, "-o", tmp_path / "out", "--weights", network).record
     table = pd.read_csv(record.with_suffix(".csv"))
     np.testing.assert_allclose(table["volume_um3"], table["n_voxels"] * 2.0)
-    labels = _labels(record)
+    labels = tiff_labels(record)
     for row in table.sample(5, random_state=0).itertuples():
         z, y, x = np.nonzero(labels == row.label)
         assert row.n_voxels == z.size
@@ -89,7 +77,7 @@ def test_every_route_to_a_volume_gives_the_same_labels(
     with new_ome_zarr(zarr, cells.image.shape, dtype=np.uint16, spacing_um_zyx=SPACING_UM) as out:
         out.fill(cells.image)
     labels = [
-        _labels(cellseg("run", source, "-o", tmp_path / "out", "--weights", network).record)
+        tiff_labels(cellseg("run", source, "-o", tmp_path / "out", "--weights", network).record)
         for source in (volume_file, slices, compressed, zarr)
     ]
     np.testing.assert_array_equal(labels[0], labels[1])
@@ -104,14 +92,14 @@ def test_results_as_ome_zarr_hold_the_same_cells(
     zarr = cellseg(
         "run", volume_file, "-o", tmp_path / "b", "--weights", network, "--format", "zarr"
     ).record
-    path = zarr.parent / _record(zarr)["files"]["labels"]
+    path = zarr.parent / record_of(zarr)["files"]["labels"]
     volume = open_volume(path)
     assert volume.spacing_um_zyx == SPACING_UM
-    np.testing.assert_array_equal(volume.data[whole(SHAPE)], _labels(tif))
+    np.testing.assert_array_equal(volume.data[whole(SHAPE)], tiff_labels(tif))
     again = cellseg("resegment", zarr).record
     np.testing.assert_array_equal(
-        open_volume(again.parent / _record(again)["files"]["labels"]).data[whole(SHAPE)],
-        _labels(tif),
+        open_volume(again.parent / record_of(again)["files"]["labels"]).data[whole(SHAPE)],
+        tiff_labels(tif),
     )
 
 
@@ -122,7 +110,7 @@ def test_window_size_does_not_change_the_cells(
     record = cellseg(
         "run", volume_file, "-o", tmp_path, "--weights", network, "--window", window
     ).record
-    assert compare_labels(_labels(record), cells.labels).matches[0].f1 == 1.0
+    assert compare_labels(tiff_labels(record), cells.labels).matches[0].f1 == 1.0
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 37, 41), (13, 1, 7), (2, 3, 97)])
@@ -137,7 +125,7 @@ def test_volumes_of_any_shape_run(
         assert "2D" in outcome.of("error")[0]["text"] + outcome.errors
     else:
         assert outcome.code == 0
-        assert _labels(outcome.record).shape == shape
+        assert tiff_labels(outcome.record).shape == shape
 
 
 def test_one_corrupt_file_among_five_costs_only_itself(
@@ -189,109 +177,6 @@ def test_results_are_never_overwritten(
     assert (tmp_path / "out" / "summary_2.csv").is_file()
 
 
-def test_a_record_runs_again_to_identical_labels(
-    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
-) -> None:
-    first = cellseg(
-        *("run", volume_file, "-o", tmp_path / "a", "--weights", network),
-        *("--threshold", 0.6, "--overlap", 0.5, "--instances", "watershed", "--min-size", 5),
-    ).record
-    again = cellseg("run", "--from", first, "-o", tmp_path / "b").record
-    np.testing.assert_array_equal(_labels(first), _labels(again))
-    assert _record(again)["used"]["threshold"] == 0.6
-
-
-@pytest.mark.parametrize("runtime", ["torch", "openvino"])
-def test_a_record_repeats_the_runtime_that_was_used(
-    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path, runtime: str
-) -> None:
-    base = ("run", volume_file, "-o", tmp_path / "a", "--weights", network)
-    first = cellseg(*base, "--runtime", runtime).record
-    content = _record(first)
-    assert content["used"]["runtime"] == runtime
-    # Another machine's automatic choice would be another one.
-    content["settings"]["inference"]["runtime"] = "auto"
-    first.write_text(json.dumps(content), encoding="utf-8")
-    again = cellseg("run", "--from", first, "-o", tmp_path / "b").record
-    assert _record(again)["used"]["runtime"] == runtime
-    np.testing.assert_array_equal(_labels(first), _labels(again))
-    assert _labels(first).max() > 10
-
-
-def test_a_record_refuses_other_weights_than_its_own(
-    cellseg: Command, volume_file: Path, network: Path, tmp_path: Path
-) -> None:
-    record = cellseg("run", volume_file, "-o", tmp_path / "a", "--weights", network).record
-    content = _record(record)
-    content["network"]["weights_sha256"] = "0" * 64
-    record.write_text(json.dumps(content), encoding="utf-8")
-    outcome = cellseg("run", "--from", record, "-o", tmp_path / "b")
-    assert outcome.code == 2
-    assert "not on this machine" in outcome.errors
-
-
-def test_resegmenting_runs_no_network(
-    cellseg: Command,
-    volume_file: Path,
-    network: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    passes = 0
-    original = WindowPredictor.__call__
-
-    def counted(self: WindowPredictor, windows: np.ndarray) -> object:
-        nonlocal passes
-        passes += 1
-        return original(self, windows)
-
-    monkeypatch.setattr(WindowPredictor, "__call__", counted)
-    out = tmp_path / "out"
-    record = cellseg("run", volume_file, "-o", out, "--weights", network).record
-    assert passes > 0
-    passes = 0
-    same = cellseg("resegment", record).record
-    np.testing.assert_array_equal(_labels(same), _labels(record))
-    stricter = cellseg("resegment", record, "--threshold", 0.9).record
-    assert 0 < (_labels(stricter) > 0).sum() < (_labels(record) > 0).sum()
-    bare = cellseg("resegment", out / _record(record)["files"]["probability"]).record
-    np.testing.assert_array_equal(_labels(bare), _labels(record))
-    assert passes == 0
-    pd.testing.assert_frame_equal(
-        pd.read_csv(same.with_suffix(".csv")), pd.read_csv(record.with_suffix(".csv"))
-    )
-
-
-def test_resegmenting_finds_what_a_run_with_that_threshold_finds(
-    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
-) -> None:
-    image = cells.image.copy()
-    # Specks among the cells above a low threshold; above a high one, all that is left is small.
-    image[10::15, 16::16, 16::16] = 900
-    path = write_volume_tiff(tmp_path / "specks.tif", image, spacing_um_zyx=SPACING_UM)
-    base = ("-o", tmp_path / "o", "--instances", "cell-peaks")
-    low = cellseg("run", path, "--weights", network, "--threshold", 0.1, *base).record
-    high = cellseg("run", path, "--weights", network, "--threshold", 0.8, *base).record
-    again = cellseg("resegment", low, "--threshold", 0.8).record
-    smallest = [_record(r)["used"]["instance_options"]["min_size_voxels"] for r in (low, high)]
-    assert smallest[0] != smallest[1]
-    np.testing.assert_array_equal(_labels(again), _labels(high))
-
-
-def test_large_parts_are_cleared_before_cells_are_told_apart(
-    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
-) -> None:
-    image = cells.image.copy()
-    image[:, 25:40, :] = image.max()
-    path = write_volume_tiff(tmp_path / "vessel.tif", image, spacing_um_zyx=SPACING_UM)
-    base = ("run", path, "-o", tmp_path / "o", "--weights", network)
-    biggest = [
-        pd.read_csv(cellseg(*base, *extra).record.with_suffix(".csv"))["n_voxels"].max()
-        for extra in ((), ("--remove-large", 2000))
-    ]
-    assert biggest[0] > 2000 > biggest[1]
-
-
 def test_isotropic_results_are_measured_in_the_same_micrometres(
     cellseg: Command, volume_file: Path, network: Path, cells: Cells, tmp_path: Path
 ) -> None:
@@ -299,12 +184,12 @@ def test_isotropic_results_are_measured_in_the_same_micrometres(
     cubes = cellseg(
         "run", volume_file, "-o", tmp_path / "b", "--weights", network, "--isotropic"
     ).record
-    labels = _labels(cubes)
+    labels = tiff_labels(cubes)
     assert labels.shape == (SHAPE[0] * 2, *SHAPE[1:])
     volumes = [pd.read_csv(r.with_suffix(".csv"))["volume_um3"] for r in (plain, cubes)]
     assert len(volumes[1]) == cells.count
     assert volumes[1].median() == pytest.approx(volumes[0].median(), rel=0.1)
-    with tifffile.TiffFile(cubes.parent / _record(cubes)["files"]["labels"]) as tiff:
+    with tifffile.TiffFile(cubes.parent / record_of(cubes)["files"]["labels"]) as tiff:
         assert tiff.imagej_metadata["spacing"] == pytest.approx(1.0)
 
 
@@ -329,8 +214,8 @@ def test_the_class_with_the_cells_is_chosen_whether_bright_or_dark(
     for name, image, index in (("bright", cells.image, 1), ("dark", dark, 0)):
         path = write_volume_tiff(tmp_path / f"{name}.tif", image, spacing_um_zyx=SPACING_UM)
         record = cellseg("run", path, "-o", tmp_path / "o", "--weights", two_class_network).record
-        assert _record(record)["used"]["foreground_class"] == index
-        assert compare_labels(_labels(record), cells.labels).matches[0].f1 > 0.95
+        assert record_of(record)["used"]["foreground_class"] == index
+        assert compare_labels(tiff_labels(record), cells.labels).matches[0].f1 > 0.95
 
 
 def test_all_classes_or_one_can_be_asked_for(
@@ -340,7 +225,7 @@ def test_all_classes_or_one_can_be_asked_for(
     every = cellseg(*base, "--class", "all").record
     assert (tmp_path / f"Instance_seg_{every.stem}_class0.tif").is_file()
     assert (tmp_path / f"Instance_seg_{every.stem}_class1.tif").is_file()
-    assert _record(cellseg(*base, "--class", 0).record)["used"]["foreground_class"] == 0
+    assert record_of(cellseg(*base, "--class", 0).record)["used"]["foreground_class"] == 0
     refused = cellseg(*base, "--class", 7)
     assert refused.code == 2
     assert "class 7" in refused.of("error")[0]["text"]
@@ -404,70 +289,5 @@ def test_a_preset_is_read_and_flags_override_it(
         *("run", volume_file, "-o", tmp_path / "o", "--weights", network),
         *("--preset", preset, "--threshold", 0.4),
     ).record
-    used = _record(record)["used"]
+    used = record_of(record)["used"]
     assert (used["threshold"], used["instance_method"]) == (0.4, "watershed")
-
-
-def _start(arguments: list[object], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cellseg_app.cli", *map(str, arguments)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is how POSIX kills")
-def test_a_killed_run_goes_on_and_ends_with_identical_labels(
-    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
-) -> None:
-    tall = np.tile(cells.image, (5, 1, 1))
-    path = write_volume_tiff(tmp_path / "tall.tif", tall, spacing_um_zyx=SPACING_UM)
-    out = tmp_path / "out"
-    arguments = ["run", path, "-o", out, "--weights", network, "--overlap", 0.75, "--batch", 1]
-    process = _start(arguments, {**os.environ})
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        ledgers = list(out.glob(".cellseg-work/*/ledger.json"))
-        if ledgers and json.loads(ledgers[0].read_text()).get("slabs_done", 0) >= 8:
-            break
-        time.sleep(0.01)
-    assert process.poll() is None, "the run ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not list(out.glob("*.tif"))
-    resumed = cellseg(*arguments)
-    assert resumed.code == 0
-    assert any("taken up" in event["text"] for event in resumed.of("note"))
-    network_steps = [e for e in resumed.of("progress") if e["stage"] == "network"]
-    assert network_steps[0]["done"] > 0
-    undisturbed = cellseg("run", path, "-o", tmp_path / "b", *arguments[4:])
-    np.testing.assert_array_equal(_labels(resumed.record), _labels(undisturbed.record))
-    assert not (out / ".cellseg-work").exists()
-
-
-def test_a_batch_taken_up_again_keeps_what_was_done(
-    cellseg: Command, network: Path, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "batch"
-    folder.mkdir()
-    for name in "ab":
-        write_volume_tiff(folder / f"{name}.tif", cells.image, spacing_um_zyx=SPACING_UM)
-    calls = 0
-    original = WindowPredictor.__call__
-
-    def dying(self: WindowPredictor, windows: np.ndarray) -> object:
-        nonlocal calls
-        calls += 1
-        if calls > limit:
-            raise KeyboardInterrupt
-        return original(self, windows)
-
-    monkeypatch.setattr(WindowPredictor, "__call__", dying)
-    limit = 10**6
-    cellseg("run", folder / "a.tif", "-o", tmp_path / "count", "--weights", network)
-    limit, calls = calls + 5, 0
-    base = ("run", folder, "-o", tmp_path / "out", "--weights", network)
-    assert cellseg(*base).code == 130
-    limit = 10**6
-    again = cellseg(*base)
-    assert [event["state"] for event in again.of("result")] == ["skipped", "done"]
-    assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2
