@@ -29,6 +29,14 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*args, **options)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
+        if self._may_answer():
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        if self._may_answer():
+            super().do_HEAD()
+
+    def _may_answer(self) -> bool:
         self._web.asked.append(self.path)
         if self._web.failures > 0:
             self._web.failures -= 1
@@ -38,7 +46,8 @@ class _Handler(SimpleHTTPRequestHandler):
         elif Path(self.translate_path(self.path)).is_dir():
             self.send_error(HTTPStatus.NOT_FOUND)
         else:
-            super().do_GET()
+            return True
+        return False
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -7,7 +7,8 @@ Account, endpoint and region of S3 are taken from where all its tools take them:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,10 @@ _PACKAGES: Final = {
 _PAUSES_S: Final = (0.5, 2.0, 8.0)
 # Somebody waits for this, and the address may be wrong.
 OPENING_PAUSES_S: Final = (0.3,)
+# Requests for single objects that are under way together.
+_AT_ONCE: Final = 8
+# As the file systems of fsspec call it.
+_TIMES_OF_CHANGE: Final = ("Last-Modified", "LastModified", "last_modified", "updated", "mtime")
 _T = TypeVar("_T")
 
 
@@ -65,6 +70,69 @@ def read_bytes(address: str) -> bytes | None:
     return patiently(read, address, pauses_s=OPENING_PAUSES_S)
 
 
+def told_of_all(address: str) -> dict[str, str] | None:
+    """What a place tells of every object below an address, by its name from there on.
+
+    Costs a request for every thousand or so. What is told changes when the object does, see
+    `_told`.
+
+    Returns
+    -------
+    dict or None
+        None where the place lists nothing, such as a web server.
+
+    Raises
+    ------
+    InputError
+        It does not answer.
+    """
+    if _is_web(address):
+        return None
+
+    def look() -> dict[str, str] | None:
+        file_system, path = _looking_anew(address)
+        try:
+            found = file_system.find(path, detail=True)
+        except (FileNotFoundError, PermissionError, NotImplementedError):
+            return None
+        begin = len(path.rstrip("/")) + 1
+        return {name[begin:]: _told(info) for name, info in found.items()} or None
+
+    return patiently(look, address)
+
+
+def told_of(address: str, names: Sequence[str]) -> list[str | None]:
+    """What a place tells of some objects below an address; None for each that is not there.
+
+    Raises
+    ------
+    InputError
+        It does not answer.
+    """
+
+    def look() -> list[str | None]:
+        file_system, path = _looking_anew(address)
+
+        def one(name: str) -> str | None:
+            try:
+                info = file_system.info(f"{path.rstrip('/')}/{name}")
+            except PermissionError:
+                # What S3 says of a missing object to those who may not list.
+                return None
+            except FileNotFoundError as error:
+                # fsspec says so of every failure of a web server.
+                reason = error.__cause__
+                if isinstance(reason, Exception) and _may_pass(reason):
+                    raise reason from error
+                return None
+            return None if info["type"] == "directory" else _told(info)
+
+        with ThreadPoolExecutor(_AT_ONCE, "look") as pool:
+            return list(pool.map(one, names))
+
+    return patiently(look, address)
+
+
 def patiently(
     read: Callable[[], _T], address: str, *, pauses_s: tuple[float, ...] = _PAUSES_S
 ) -> _T:
@@ -92,7 +160,7 @@ def _file_system(address: str) -> tuple[Any, str]:
 
     scheme = address.partition(":")[0]
     try:
-        if scheme in ("http", "https"):
+        if _is_web(address):
             # By name, so that frozen programs bring it.
             import fsspec.implementations.http
         found: tuple[Any, str] = fsspec.core.url_to_fs(address, **storage_options(address))
@@ -111,6 +179,26 @@ def _file_system(address: str) -> tuple[Any, str]:
             path=address,
         ) from error
     return found
+
+
+def _looking_anew(address: str) -> tuple[Any, str]:
+    file_system, path = _file_system(address)
+    # fsspec would answer from what it saw in an earlier run of this process.
+    file_system.invalidate_cache()
+    return file_system, path
+
+
+def _told(info: Mapping[str, Any]) -> str:
+    """The tag of the content; size and time of change where there is none."""
+    tag = info.get("ETag") or info.get("etag")
+    if tag:
+        return str(tag).strip('"')
+    times = [str(info[key]) for key in _TIMES_OF_CHANGE if info.get(key)]
+    return f"{info.get('size')} {' '.join(times)}"
+
+
+def _is_web(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
 
 
 def _is_s3(address: str) -> bool:

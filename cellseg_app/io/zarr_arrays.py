@@ -33,7 +33,7 @@ class ZarrArray:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._address = address_of(folder)
         if self._address is not None:
             self._array = _open_remote(self._address)
@@ -62,7 +62,7 @@ class ZarrArray:
         try:
             part = np.asarray(self._array[key])
         except (OSError, *BROKEN_FILE_ERRORS) as error:
-            raise unreadable(self._folder, error) from error
+            raise unreadable(self.folder, error) from error
         return part.astype(part.dtype.newbyteorder("="), copy=False)
 
 

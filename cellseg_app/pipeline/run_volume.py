@@ -179,8 +179,9 @@ def open_workspace(request: RunRequest, loaded: LoadedNetwork) -> Workspace:
 
 def identity_of_run(source: Path, settings: RunSettings) -> list[Any]:
     """What tells that the files that a run reads are still the same."""
+    of_volume = input_identity(source, level=settings.data.level)
     mask = settings.region.mask
-    return [*input_identity(source), *([] if mask is None else input_identity(as_source(mask)))]
+    return [*of_volume, *([] if mask is None else input_identity(as_source(mask)))]
 
 
 def _announce(ready: Prepared, report: Reporting) -> None:

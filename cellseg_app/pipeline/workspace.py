@@ -29,6 +29,7 @@ from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.io.chunked import CHUNK_ZYX, BoundedArray, ChunkedArray
 from cellseg_app.io.hashing import identity_sha256
 from cellseg_app.io.open import read_stored
+from cellseg_app.io.remote_identity import remote_identity
 
 FOLDER_NAME: Final = ".cellseg-work"
 _LEDGER: Final = "ledger.json"
@@ -45,10 +46,10 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def input_identity(path: Path) -> list[Any]:
+def input_identity(path: Path, *, level: int = 0) -> list[Any]:
     """Return what tells that a file or folder is still the same: names, sizes, change times.
 
-    Of an address, the metadata of its finest level.
+    Of an address, what `remote_identity` tells of a level.
 
     Raises
     ------
@@ -57,8 +58,7 @@ def input_identity(path: Path) -> list[Any]:
     """
     address = address_of(path)
     if address is not None:
-        stored = read_stored(path)
-        return [address, stored.kind, list(stored.array.shape), str(stored.array.dtype)]
+        return [address, remote_identity(read_stored(path, level=level))]
     resolved = path.resolve()
     try:
         return [str(resolved), identity_sha256(resolved)]

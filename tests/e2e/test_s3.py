@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,18 @@ pytest.importorskip("moto")
 pytest.importorskip("s3fs")
 
 from cellseg_app.core.blocks import whole
-from cellseg_app.core.settings import DataSettings, OmeVersion
-from cellseg_app.io import zarr_arrays
+from cellseg_app.core.errors import Cancelled
+from cellseg_app.core.progress import CancelToken, Progress
+from cellseg_app.core.settings import DataSettings, InferenceSettings, OmeVersion, RunSettings
+from cellseg_app.core.sources import as_source
+from cellseg_app.inference.weights import load_network
+from cellseg_app.io import remote_identity, zarr_arrays
 from cellseg_app.io.ome_zarr_write import new_ome_zarr
-from cellseg_app.io.open import open_volume
+from cellseg_app.io.open import open_volume, read_stored
 from cellseg_app.io.zarr_arrays import HAS_ZARR_3
+from cellseg_app.pipeline.preparing import RunRequest
+from cellseg_app.pipeline.reporting import Reporting
+from cellseg_app.pipeline.run_volume import run_volume
 from tests.e2e.conftest import Command, Outcome
 from tests.s3_server import S3Server, s3_server
 from tests.simulated_volume import crowded_volume
@@ -128,6 +136,79 @@ def test_python_3_10_asks_the_same_server_for_format_3(server: S3Server, tmp_pat
     there = zarr_arrays._place_for_tensorstore("s3://lab/brain.zarr/0")
     array = zarr_arrays._TensorstoreArray(there)
     np.testing.assert_array_equal(array[whole(values.shape)], values)
+
+
+def nothing(server: S3Server, folder: Path) -> None:
+    # The same is put there once more.
+    place = {"Bucket": "lab", "Key": "brain.zarr/0/0/0/0"}
+    server.client().put_object(**place, Body=server.client().get_object(**place)["Body"].read())
+
+
+def a_chunk(server: S3Server, folder: Path) -> None:
+    server.client().delete_object(Bucket="lab", Key="brain.zarr/0/0/0/0")
+
+
+def the_voxel_size(server: S3Server, folder: Path) -> None:
+    place = {"Bucket": "lab", "Key": "brain.zarr/.zattrs"}
+    told = server.client().get_object(**place)["Body"].read().decode()
+    other = re.sub(r'(?<="scale": \[)\s*1.0', "2.0", told, count=1)
+    assert other != told
+    server.client().put_object(**place, Body=other.encode())
+
+
+def all_voxels(server: S3Server, folder: Path) -> None:
+    in_bucket(server, folder, crowded_volume(EDGE, seed=1)[0])
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("change", [nothing, a_chunk, the_voxel_size, all_voxels])
+def test_a_run_is_taken_up_only_where_the_volume_is_still_the_same(
+    server: S3Server,
+    simulated: np.ndarray,
+    network: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[S3Server, Path], None],
+    listed: bool,
+) -> None:
+    if not listed:
+        monkeypatch.setattr(remote_identity, "_MOST_LISTED", 0)
+    source = as_source(in_bucket(server, tmp_path / "disk", simulated))
+    said: list[str] = []
+    cancel = CancelToken()
+
+    def stop(report: Progress) -> None:
+        if report.stage == "network" and report.done > 4:
+            cancel.cancel()
+
+    def run(out: str, report: Reporting) -> np.ndarray:
+        settings = RunSettings(inference=InferenceSettings(overlap=0, batch=1))
+        request = RunRequest(source, tmp_path / out, settings, datetime.now().astimezone())
+        found = run_volume(request, load_network(network), report).files.labels
+        assert found is not None
+        return np.asarray(open_volume(found).data[whole(simulated.shape)])
+
+    with pytest.raises(Cancelled):
+        run("out", Reporting(stop, cancel))
+    change(server, tmp_path / "other")
+    resumed = run("out", Reporting(notify=said.append))
+    np.testing.assert_array_equal(resumed, run("anew", Reporting()))
+    assert any("taken up" in note for note in said) == (change is nothing)
+
+
+def test_few_requests_tell_whether_a_volume_is_still_the_same(
+    server: S3Server, simulated: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = as_source(in_bucket(server, tmp_path / "disk", simulated))
+    image = read_stored(source)
+    server.asked.clear()
+    first = remote_identity.remote_identity(image)
+    assert len(server.asked) <= 3
+    monkeypatch.setattr(remote_identity, "_MOST_LISTED", 0)
+    monkeypatch.setattr(remote_identity, "_SAMPLES", 1)
+    server.asked.clear()
+    assert remote_identity.remote_identity(image) != first
+    assert len(server.asked) <= 3
 
 
 def no_bucket(server: S3Server, address: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.settings import DataSettings
@@ -17,7 +19,8 @@ from cellseg_app.io.hashing import file_sha256
 from cellseg_app.io.inputs import expand_inputs
 from cellseg_app.io.naming import volume_name
 from cellseg_app.io.ome_zarr_write import new_ome_zarr
-from cellseg_app.io.open import describe, open_volume
+from cellseg_app.io.open import describe, open_volume, read_stored
+from cellseg_app.io.remote_identity import remote_identity
 from cellseg_app.io.zarr_arrays import HAS_ZARR_3
 from tests.web_folder import WebFolder, served
 
@@ -88,6 +91,63 @@ def test_a_volume_is_read_over_http(values: np.ndarray, web: WebFolder, name: st
     np.testing.assert_array_equal(volume.data[:, :, :], values)
     coarse = open_volume(source, DataSettings(level=1))
     assert coarse.shape_zyx[1:] == (150, 200)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.zarr", pytest.param("b.zarr", marks=pytest.mark.skipif(not HAS_ZARR_3, reason="zarr 2"))],
+)
+def test_a_web_server_tells_of_a_change(
+    values: np.ndarray, web: WebFolder, tmp_path: Path, name: str
+) -> None:
+    image = read_stored(as_source(f"{web.address}/{name}"))
+    before = remote_identity(image)
+    assert remote_identity(image) == before
+    chunk = next(path for path in (tmp_path / name / "0").rglob("0/0/0") if path.is_file())
+    os.utime(chunk, (1e9, 1e9))
+    changed = remote_identity(image)
+    chunk.unlink()
+    assert len({before, changed, remote_identity(image)}) == 3
+
+
+def test_a_server_that_hiccups_is_not_taken_for_a_change(
+    values: np.ndarray, web: WebFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses.time, "sleep", lambda _: None)
+    place, names = f"{web.address}/a.zarr/0", ["0/0/0", "9/9/9"]
+    there, gone = addresses.told_of(place, names)
+    assert there is not None
+    assert gone is None
+    web.failures = 4
+    assert addresses.told_of(place, names) == [there, None]
+    web.failures = 99
+    with pytest.raises(InputError, match="cannot be read"):
+        addresses.told_of(place, names)
+
+
+@pytest.mark.skipif(not HAS_ZARR_3, reason="zarr 2")
+@pytest.mark.parametrize("separator", [".", "/"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_of_many_chunks_only_some_are_looked_at(
+    web: WebFolder, tmp_path: Path, zarr_format: int, separator: str
+) -> None:
+    name = "default" if zarr_format == 3 else "v2"
+    zarr.create_array(
+        str(tmp_path / "many.zarr"),
+        data=np.ones((9, 5, 6), "u1"),
+        chunks=(1, 1, 1),
+        zarr_format=zarr_format,
+        chunk_key_encoding={"name": name, "separator": separator},
+    )
+    image = read_stored(as_source(f"{web.address}/many.zarr"))
+    web.asked.clear()
+    before = remote_identity(image)
+    chunks = [path for path in web.asked if not path.endswith(("zarr.json", ".zarray"))]
+    assert len(chunks) == len(set(chunks)) == 64
+    assert len(web.asked) <= 64 + 2
+    assert all((tmp_path / path[1:]).is_file() for path in chunks)
+    os.utime(tmp_path / chunks[0][1:], (1e9, 1e9))
+    assert remote_identity(image) != before
 
 
 def test_a_volume_is_read_from_any_file_system_of_fsspec(
