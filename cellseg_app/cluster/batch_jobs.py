@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cellseg_app.core.errors import InputError, SettingsError
 from cellseg_app.core.extras import how_to_install
 from cellseg_app.core.scheduler import SchedulerAddress
+
+if TYPE_CHECKING:
+    from cellseg_app.cluster.attendance import Attendance
 
 _CLASSES: Final = {
     "slurm": "SLURMCluster",
@@ -46,10 +49,13 @@ class BatchJobs:
         Of dask-jobqueue.
     kind
         Name of the batch system.
+    attendance
+        Of their workers.
     """
 
     cluster: Any
     kind: str
+    attendance: Attendance
 
     @property
     def n_workers(self) -> int:
@@ -57,10 +63,8 @@ class BatchJobs:
         return sum(len(job.get("group", ("",))) for job in self.cluster.worker_spec.values())
 
     def renew(self) -> None:
-        """Start again those that ended, such as at the end of their time.
-
-        Of jobs with several `processes` Dask does not tell that they ended.
-        """
+        """Start again those that ended, such as at the end of their time."""
+        self._forget_ended()
         ended = self.cluster.worker_spec.keys() - self.cluster.workers.keys()
         if ended:
             _log.warning("%d jobs have ended and are given to %s again.", len(ended), self.kind)
@@ -81,6 +85,22 @@ class BatchJobs:
         for _ in range(n):
             self.cluster.worker_spec.update(self.cluster.new_worker_spec())
         self._submit()
+
+    def _forget_ended(self) -> None:
+        """Take away those that ended; of several processes in a job Dask does not see it."""
+        import dask
+
+        wait_s = dask.utils.parse_timedelta(
+            dask.config.get("distributed.deploy.lost-worker-timeout")
+        )
+        for name, job in list(self.cluster.workers.items()):
+            suffixes = self.cluster.worker_spec[name].get("group", ())
+            workers = [f"{name}{suffix}" for suffix in suffixes]
+            if self.attendance.is_over(workers, after_s=wait_s):
+                # Where only the connection was lost, it still runs.
+                self.cluster.sync(job.close)
+                del self.cluster.workers[name]
+                self.attendance.forget(workers)
 
     def _submit(self) -> None:
         from distributed.core import Status
@@ -112,6 +132,8 @@ def batch_jobs(address: SchedulerAddress) -> Iterator[BatchJobs]:
         raise SettingsError("dask-jobqueue is not installed.", how_to_install("cluster"))
     import dask_jobqueue
 
+    from cellseg_app.cluster.attendance import Attendance
+
     n = _number_of_jobs(options.pop("jobs", 1), address)
     try:
         cluster = getattr(dask_jobqueue, _CLASSES[address.kind])(**options)
@@ -122,7 +144,9 @@ def batch_jobs(address: SchedulerAddress) -> Iterator[BatchJobs]:
             path=address.options_path,
         ) from error
     with cluster:
-        jobs = BatchJobs(cluster, address.kind)
+        attendance = Attendance()
+        cluster.scheduler.add_plugin(attendance)
+        jobs = BatchJobs(cluster, address.kind, attendance)
         try:
             jobs.submit(n)
         except RuntimeError as error:
