@@ -1,4 +1,4 @@
-"""Jobs of a batch system that end before the run; its commands are stood in for, the rest is real."""
+"""Jobs that end before the run; a batch system's commands are stood in for, the rest is real."""
 
 from __future__ import annotations
 
