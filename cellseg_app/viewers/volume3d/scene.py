@@ -1,4 +1,4 @@
-"""The 3D scene: volumes, their frame, the crosshair, the chosen cell. Lengths in µm, X Y Z."""
+"""The 3D scene: a canvas with volumes, marks and a camera. Lengths in µm, X Y Z."""
 
 from __future__ import annotations
 
@@ -18,23 +18,16 @@ from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
 from cellseg_app.viewers.colors import LabelColors, rgb_of
 from cellseg_app.viewers.volume3d.canvas import PatientCanvas
+from cellseg_app.viewers.volume3d.marks import SpaceMarks
 from cellseg_app.viewers.volume3d.nodes import VolumeNodes
 from cellseg_app.viewers.volume3d.prepare import VolumeTexture
 
 _BACKGROUND: Final = "#0b0c0e"
-_FRAME: Final = (0.55, 0.58, 0.62, 0.7)
-_CROSSHAIR: Final = (1.0, 0.84, 0.31, 0.8)
-_PREVIEW_BOX: Final = (1.0, 0.62, 0.26, 1.0)
-_MESH: Final = (1.0, 1.0, 1.0, 1.0)
 _N_COLORS: Final = 128
 _METHODS: Final = {"mip": "mip", "translucent": "translucent", "iso": "surface"}
 _BESIDE_LABELS: Final = 0.35
 # Longer steps along the rays while the processor draws what the user turns.
 _COARSE_STEPS: Final = 4.0
-# Edges of a box by its corners (x, y, z in binary).
-_EDGES: Final = np.array(
-    [(a, a | bit) for bit in (1, 2, 4) for a in range(8) if not a & bit], np.uint32
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,14 +61,7 @@ class SpaceScene:
         self._shown: dict[str, _Shown] = {}
         self._nodes = VolumeNodes(self.view.scene)
         self._space = SpaceLook()
-        self._frame = self._lines(_FRAME)
-        self._cross = self._lines(_CROSSHAIR)
-        self._box = self._lines(_PREVIEW_BOX, width=2)
-        self._mesh = scene.visuals.Mesh(parent=self.view.scene, shading="smooth", color=_MESH)
-        self._mesh.visible = False
-        self._mesh.order = 2
-        # Seen through whatever lies before it: it is what the user looks for.
-        self._mesh.set_gl_state("opaque", depth_test=False, cull_face="back")
+        self._marks = SpaceMarks(self.view.scene)
         self._camera_kind: CameraKind | None = None
         self.set_camera("turntable")
 
@@ -173,36 +159,27 @@ class SpaceScene:
     def set_size(self, size_um: SpacingZYX) -> None:
         """Frame the volume."""
         self._size_um = size_um
-        self._set_box(self._frame, (0.0, 0.0, 0.0), size_um)
+        self._marks.set_size(size_um)
         self.canvas.update()
 
     def show_marks(self, is_there: bool) -> None:
         """Show frame and crosshair; not where there is no volume."""
-        self._frame.visible = self._cross.visible = is_there
+        self._marks.show(is_there)
         self.canvas.update()
 
     def set_box(self, box_um: tuple[SpacingZYX, SpacingZYX] | None) -> None:
         """Frame the part a preview is computed of."""
-        self._box.visible = box_um is not None
-        if box_um is not None:
-            self._set_box(self._box, *box_um)
+        self._marks.set_box(box_um)
         self.canvas.update()
 
     def set_cursor(self, point_um: SpacingZYX) -> None:
         """Cross three lines where the panes cut."""
-        at, size = np.array(point_um[::-1]), np.array(self._size_um[::-1])
-        ends = np.repeat(at[None], 6, axis=0)
-        for axis in range(3):
-            ends[2 * axis, axis], ends[2 * axis + 1, axis] = 0, size[axis]
-        self._cross.set_data(ends.astype(np.float32), connect="segments")
+        self._marks.set_cursor(point_um)
         self.canvas.update()
 
     def set_mesh(self, mesh: MeshData | None) -> None:
         """Show the surfaces of the chosen cells."""
-        self._mesh.visible = mesh is not None
-        if mesh is not None:
-            self._mesh.set_data(meshdata=mesh, color=_MESH)
-            self._mesh.shading_filter.ambient_light = (1, 1, 1, 0.55)
+        self._marks.set_mesh(mesh)
         self.canvas.update()
 
     # ---- Camera ----
@@ -283,19 +260,6 @@ class SpaceScene:
             planes = np.array([[place, normal]])
         if not np.array_equal(planes, node.clipping_planes):
             node.clipping_planes = planes
-
-    def _lines(self, color: tuple[float, ...], *, width: float = 1) -> Any:  # noqa: ANN401
-        lines = scene.visuals.Line(np.zeros((2, 3), np.float32), color=color, width=width,
-                                   connect="segments", parent=self.view.scene)  # fmt: skip
-        lines.visible = False
-        lines.order = 3
-        return lines
-
-    def _set_box(self, lines: Any, low: SpacingZYX, high: SpacingZYX) -> None:  # noqa: ANN401
-        ends = np.array([low[::-1], high[::-1]], np.float32)
-        corners = np.array([[ends[n >> axis & 1, axis] for axis in range(3)] for n in range(8)])
-        lines.set_data(corners[_EDGES.ravel()], connect="segments")
-        lines.visible = True
 
 
 def _colormap(name: str, *, fading: bool) -> Colormap:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from vispy.gloo.glir import GlirProgram
 
 from cellseg_app.state.display import Layer, ViewState
 from cellseg_app.viewers.overview import Overview
@@ -93,6 +94,34 @@ def n_colored(viewer: Viewer) -> int:
     """Pixels of a label colour: neither grey nor background."""
     pixels = colors_of(viewer.ortho.space.picture()).astype(int)
     return int((pixels.max(axis=2) - pixels.min(axis=2) > 60).sum())
+
+
+@pytest.mark.gl
+def test_the_first_volume_waits_for_no_shader_of_frame_and_crosshair(
+    layers: list[Layer], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked: list[GlirProgram] = []
+    link = GlirProgram.link_program
+
+    def noted(program: GlirProgram) -> None:
+        linked.append(program)
+        link(program)
+
+    monkeypatch.setattr(GlirProgram, "link_program", noted)
+    pane = SpacePane(ViewState())
+    qtbot.addWidget(pane)
+    pane.resize(300, 200)
+    with qtbot.waitExposed(pane):
+        pane.show()
+    qtbot.waitUntil(lambda: pane.scene is not None, timeout=20_000)
+    nothing = colors_of(pane.picture())
+    assert len(np.unique(nothing.reshape(-1, 3), axis=0)) == 1
+    n_linked = len(linked)
+    assert n_linked > 0
+    pane.set_layers(layers)
+    assert (colors_of(pane.picture()) != nothing).any()
+    assert len(linked) == n_linked
+    pane.shutdown()
 
 
 @pytest.mark.gl
