@@ -247,11 +247,13 @@ class _BatchLedger:
         return record if same else None
 
     def note(self, source: Path, record: Path) -> None:
-        """Remember a finished volume."""
-        self._done[absolute(source)] = {
-            "record": str(record),
-            "identity": fingerprint(identity_of_run(source, self._settings)),
-        }
+        """Remember a finished volume; one that is gone by now would be run again."""
+        try:
+            identity = fingerprint(identity_of_run(source, self._settings))
+        except InputError as error:
+            _log.warning("%s", error)
+            return
+        self._done[absolute(source)] = {"record": str(record), "identity": identity}
         content = {"started": self.started.isoformat(), "done": self._done}
         write_text_atomic(self._path, json.dumps(content))
 

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 
+from cellseg_app.core.progress import Progress
+from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.sources import as_source
+from cellseg_app.inference.weights import load_network
 from cellseg_app.io.ome_zarr_write import new_ome_zarr
+from cellseg_app.pipeline.batch import run_batch
+from cellseg_app.pipeline.reporting import Reporting
 from tests.e2e.conftest import SHAPE, SPACING_UM, Cells, Command
 from tests.web_folder import WebFolder, served
 
@@ -50,6 +56,25 @@ def test_a_volume_at_an_address_gives_the_cells_of_the_file(
     anew = cellseg("resegment", outcome.record, "-o", tmp_path / "anew").record
     table = (tmp_path / "anew" / f"{anew.stem}.csv").read_text()
     assert table == outcome.record.with_suffix(".csv").read_text()
+
+
+def test_a_server_that_falls_silent_when_its_volume_is_done_costs_no_other(
+    volume_file: Path, network: Path, web: WebFolder, tmp_path: Path
+) -> None:
+    def fall_silent(report: Progress) -> None:
+        if report.stage == "writing table" and not web.failures:
+            web.failures = 10**6
+
+    sources = [as_source(f"{web.address}/cells.zarr"), volume_file]
+    done = run_batch(
+        sources,
+        tmp_path / "out",
+        RunSettings(),
+        load_network(network),
+        report=Reporting(fall_silent),
+    )
+    assert web.failures
+    assert len(done.records) == 2
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

@@ -33,7 +33,7 @@ def batch_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     numbers = folder / "numbers"
     commands = {
-        "sbatch": f'cp "$1" "$1.kept"; setsid bash "$1.kept" >{folder}/out 2>&1 & '
+        "sbatch": f'cp "$1" {folder}/$$; setsid bash {folder}/$$ >{folder}/out 2>&1 & '
         f'echo $! >>{numbers}; echo "Submitted batch job $!"',
         "scancel": 'kill -9 -- "-$1"',
     }
