@@ -36,10 +36,25 @@ def id_dtype(n: int) -> np.dtype[Any]:
 
 
 def kept_objects(
-    statistics: PieceStatistics, *, min_size_voxels: int, remove_border: bool = False
+    statistics: PieceStatistics,
+    *,
+    min_size_voxels: int,
+    min_uncut_voxels: int = 0,
+    remove_border: bool = False,
 ) -> Bools:
-    """Which ids stay: at least `min_size_voxels` large, and clear of the border if asked for."""
+    """Which ids stay: large enough, and clear of the volume's border if asked for.
+
+    Parameters
+    ----------
+    statistics
+        Of every id.
+    min_size_voxels, min_uncut_voxels
+        Smallest of all, and smallest of those that the border of the volume does not cut.
+    remove_border
+        Whether those it cuts are dropped.
+    """
     keep = statistics.count >= max(1, min_size_voxels)
+    keep &= statistics.border | (statistics.count >= min_uncut_voxels)
     if remove_border:
         keep &= ~statistics.border
     keep[0] = False

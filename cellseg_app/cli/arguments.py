@@ -65,6 +65,7 @@ CELL_FLAGS: Final = (
         "cell-peaks|voronoi-otsu|watershed|connected-components|none",
     ),
     Flag("--min-size", "instances.min_size_voxels", int, "N"),
+    Flag("--min-uncut", "instances.min_uncut_voxels", int, "N"),
     Flag("--spot-sigma", "instances.spot_sigma", float, "S"),
     Flag("--outline-sigma", "instances.outline_sigma", float, "S"),
     Flag("--seed-threshold", "instances.seed_threshold", float, "0…1"),

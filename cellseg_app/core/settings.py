@@ -197,6 +197,17 @@ class CellSizeSettings(Section):
         "Resample results to the smallest voxel edge; needs the voxel size.",
     )
 
+    def stated_px(self, lateral_um: float | None) -> float | None:
+        """The diameter the user stated, in voxels along Y and X of so many µm.
+
+        None where no diameter was stated, or one in µm for voxels of unknown size.
+        """
+        if not isinstance(self.diameter, (int, float)):
+            return None
+        if self.diameter_unit == "px":
+            return float(self.diameter)
+        return None if lateral_um is None else self.diameter / lateral_um
+
 
 class ThresholdSettings(Section):
     """From probability to foreground."""
@@ -232,6 +243,15 @@ class InstanceSettings(Section):
         None,
         "Smallest cell",
         "Cells smaller than this are dropped; empty means the method's own.",
+        unit="voxels",
+        ge=0,
+    )
+    min_uncut_voxels: int | None = setting(
+        None,
+        "Smallest uncut cell",
+        "Cell peaks: cells smaller than this are dropped unless the border of the volume cuts "
+        "them. Empty means a sixteenth of a ball of the cell diameter, if that was given and no "
+        "smallest cell was.",
         unit="voxels",
         ge=0,
     )

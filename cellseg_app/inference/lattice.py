@@ -80,17 +80,15 @@ def network_lattice(volume: Volume, card: ModelCard, settings: CellSizeSettings)
 def _diameter_px(
     volume: Volume, card: ModelCard, settings: CellSizeSettings
 ) -> tuple[float | None, str]:
-    lateral_um = _lateral_um(volume.spacing_um_zyx)
+    lateral_um = lateral_step_um(volume.spacing_um_zyx)
+    stated_px = settings.stated_px(lateral_um)
+    if stated_px is not None:
+        return stated_px, "user"
     if isinstance(settings.diameter, (int, float)):
-        if settings.diameter_unit == "px":
-            return float(settings.diameter), "user"
-        if lateral_um is None:
-            raise SettingsError(
-                "The cell diameter is given in µm, but the voxel size of "
-                f"{volume.name} is unknown.",
-                "Give the voxel size too, or the diameter in voxels (for example 14px).",
-            )
-        return settings.diameter / lateral_um, "user"
+        raise SettingsError(
+            f"The cell diameter is given in µm, but the voxel size of {volume.name} is unknown.",
+            "Give the voxel size too, or the diameter in voxels (for example 14px).",
+        )
     estimate = estimate_diameter_px(volume.data, volume.spacing_um_zyx)
     if estimate is not None:
         return estimate, "estimate"
@@ -99,7 +97,8 @@ def _diameter_px(
     return None, "none"
 
 
-def _lateral_um(spacing_um_zyx: SpacingZYX | None) -> float | None:
+def lateral_step_um(spacing_um_zyx: SpacingZYX | None) -> float | None:
+    """Voxel edge along Y and X in µm, their geometric mean; None where it is unknown."""
     if spacing_um_zyx is None:
         return None
     return float((spacing_um_zyx[1] * spacing_um_zyx[2]) ** 0.5)

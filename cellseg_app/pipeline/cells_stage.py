@@ -172,7 +172,7 @@ def _one_class(
     runner: BlockRunner | None,
 ) -> FoundCells:
     probability: LazyArray = OneClass(scene.probability, index)
-    choice = instance_choice(settings, defaults)
+    choice = instance_choice(settings, defaults, scene.spacing_um_zyx)
     if choice is None:
         return FoundCells(index, defaults.threshold, "none", {}, 0, None, {}, None, None, ())
     floor = defaults.threshold if choice.threshold is None else choice.threshold

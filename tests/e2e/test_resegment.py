@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from cellseg_app.inference.predictor import WindowPredictor
+from cellseg_app.io.run_record import read_record
 from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.pipeline.recording import settings_to_repeat
 from tests.e2e.conftest import SPACING_UM, Cells, Command, record_of, tiff_labels
 
 
@@ -59,6 +61,29 @@ def test_resegmenting_finds_what_a_run_with_that_threshold_finds(
     smallest = [record_of(r)["used"]["instance_options"]["min_size_voxels"] for r in (low, high)]
     assert smallest[0] != smallest[1]
     np.testing.assert_array_equal(tiff_labels(again), tiff_labels(high))
+
+
+def test_specks_are_no_cells_of_a_stated_diameter(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path
+) -> None:
+    image = np.zeros_like(cells.image)
+    image[10::15, 16::16, 16::16] = 900
+    path = write_volume_tiff(tmp_path / "specks.tif", image, spacing_um_zyx=SPACING_UM)
+    base = ("run", path, "--weights", network, "--threshold", 0.1, "-o", tmp_path / "o")
+    for extra, some in (
+        (("--diameter", "none"), True),
+        (("--diameter", "12um"), False),
+        (("--diameter", "12um", "--min-size", 1), True),
+        (("--diameter", "12um", "--min-uncut", 0), True),
+    ):
+        record = cellseg(*base, "--instances", "cell-peaks", *extra).record
+        assert tiff_labels(record).any() == some, extra
+        again = settings_to_repeat(read_record(record))
+        used = record_of(record)["used"]["instance_options"]
+        assert again.instances.min_uncut_voxels == used["min_uncut_voxels"]
+    # A ball 12 µm wide has 905 µm³ in voxels of 2.
+    options = record_of(cellseg(*base, "--diameter", "12um").record)["used"]["instance_options"]
+    assert options["min_uncut_voxels"] == 28
 
 
 def test_large_parts_are_cleared_before_cells_are_told_apart(

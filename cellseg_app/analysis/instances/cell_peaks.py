@@ -60,7 +60,8 @@ def segment(job: InstanceJob) -> InstanceResult:
     2. Basins of all summits and the passes between them (`basins`, `basin_graph`).
     3. Two summits are one cell unless the pass between them lies lower than (1 − `seed_depth`) of
        the lower one.
-    4. Cells smaller than `min_size_voxels`, or than a fortieth of the typical cell, are dropped.
+    4. Cells smaller than `min_size_voxels`, or than a fortieth of the typical cell, are dropped,
+       and those smaller than `min_uncut_voxels` that the border of the volume does not cut.
 
     Why it parts touching cells better than the other three: a fixed seed threshold (watershed) is
     too low for bright cells, whose summits then stay joined, and too high for dim ones, which get
@@ -112,7 +113,12 @@ def segment(job: InstanceJob) -> InstanceResult:
         offsets,
         cell_of_piece,
         objects,
-        keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
+        keep=kept_objects(
+            objects,
+            min_size_voxels=min_size,
+            min_uncut_voxels=options.min_uncut_voxels or 0,
+            remove_border=options.remove_border,
+        ),
         plan=job.plan,
     )
     used: Mapping[str, float | int | bool | str] = {
@@ -120,6 +126,7 @@ def segment(job: InstanceJob) -> InstanceResult:
         "seed_depth": depth,
         "min_size_voxels": min_size,
         "min_size_is_automatic": options.min_size_voxels is None,
+        "min_uncut_voxels": options.min_uncut_voxels or 0,
         "remove_border": options.remove_border,
         "landscape": "distance" if landscape.from_distance else "probability",
     }
@@ -162,12 +169,19 @@ SPEC = MethodSpec(
     title="Cell peaks",
     help="One cell per summit of the map or of the distance to background; parts touching cells.",
     run=segment,
-    options=("min_size_voxels", "seed_smoothing", "seed_depth", "remove_border"),
+    options=(
+        "min_size_voxels",
+        "min_uncut_voxels",
+        "seed_smoothing",
+        "seed_depth",
+        "remove_border",
+    ),
     defaults={
         "threshold": _THRESHOLD,
         "seed_smoothing": _SMOOTHING,
         "seed_depth": None,
         "min_size_voxels": None,
+        "min_uncut_voxels": None,
     },
     halo=_halo,
 )

@@ -14,7 +14,13 @@ from cellseg_app.ui.forms.field_specs import FieldPath
 
 # The options that each method looks at; held against the engine by a test.
 METHOD_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cell-peaks": ("min_size_voxels", "seed_smoothing", "seed_depth", "remove_border"),
+    "cell-peaks": (
+        "min_size_voxels",
+        "min_uncut_voxels",
+        "seed_smoothing",
+        "seed_depth",
+        "remove_border",
+    ),
     "voronoi-otsu": ("min_size_voxels", "spot_sigma", "outline_sigma", "remove_border"),
     "watershed": ("min_size_voxels", "seed_threshold", "min_seed_voxels", "remove_border"),
     "connected-components": ("min_size_voxels", "remove_border"),
