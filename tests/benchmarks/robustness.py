@@ -83,7 +83,8 @@ def count(image: Image, spacing: Spacing, diameter_px: float, network: str) -> i
     """Number of cells."""
     with tempfile.TemporaryDirectory() as scratch:
         path, out = Path(scratch) / "scene.tif", Path(scratch) / "out"
-        write_volume(path, np.clip(np.rint(image), 0, 65535).astype(np.uint16), spacing)
+        counts = np.rint(np.asarray(image, np.float64))
+        write_volume(path, np.clip(counts, 0, 65535).astype(np.uint16), spacing)
         command = ["run", str(path), "-o", str(out), "--weights", network, "--no-stats"]
         quietly([*command, "--diameter", f"{diameter_px}px", "--no-probability"])
         labels = read(next(out.glob("Instance_seg*.tif")))
