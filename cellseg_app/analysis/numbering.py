@@ -49,12 +49,13 @@ def kept_objects(
     statistics
         Of every id.
     min_size_voxels, min_uncut_voxels
-        Smallest of all, and smallest of those that the border of the volume does not cut.
+        Smallest of all, and smallest of those that the border of the volume does not cut; those
+        it cuts may be half as large as that.
     remove_border
         Whether those it cuts are dropped.
     """
     keep = statistics.count >= max(1, min_size_voxels)
-    keep &= statistics.border | (statistics.count >= min_uncut_voxels)
+    keep &= statistics.count >= np.where(statistics.border, min_uncut_voxels // 2, min_uncut_voxels)
     if remove_border:
         keep &= ~statistics.border
     keep[0] = False

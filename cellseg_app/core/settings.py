@@ -249,9 +249,9 @@ class InstanceSettings(Section):
     min_uncut_voxels: int | None = setting(
         None,
         "Smallest uncut cell",
-        "Cell peaks: cells smaller than this are dropped unless the border of the volume cuts "
-        "them. Empty means a sixteenth of a ball of the cell diameter, if that was given and no "
-        "smallest cell was.",
+        "Cell peaks: cells smaller than this are dropped; those that the border of the volume "
+        "cuts may be half as large. Empty means a sixteenth of a ball of the cell diameter, if "
+        "that was given and no smallest cell was.",
         unit="voxels",
         ge=0,
     )

@@ -61,7 +61,7 @@ def segment(job: InstanceJob) -> InstanceResult:
     3. Two summits are one cell unless the pass between them lies lower than (1 − `seed_depth`) of
        the lower one.
     4. Cells smaller than `min_size_voxels`, or than a fortieth of the typical cell, are dropped,
-       and those smaller than `min_uncut_voxels` that the border of the volume does not cut.
+       and those smaller than `min_uncut_voxels`, or half of it where the volume's border cuts.
 
     Why it parts touching cells better than the other three: a fixed seed threshold (watershed) is
     too low for bright cells, whose summits then stay joined, and too high for dim ones, which get
