@@ -250,7 +250,10 @@ def _stretched(answer: torch.Tensor) -> torch.Tensor:
 
 TASKS: dict[str, Callable[..., Result]] = {
     task.__name__: task
-    for task in (peak, windows, cells, make_volumes, baseline_run, own_run, sparse_run, bundled_run)
+    for task in (
+        *(peak, windows, cells, make_volumes, make_large),
+        *(baseline_run, bundled_run, published_run, own_run, single_run, sparse_run),
+    )
 }
 
 
