@@ -23,7 +23,7 @@ from cellseg_app.core.box import on_other_lattice
 from cellseg_app.core.volume import LazyArray, ShapeZYX
 from cellseg_app.inference.cards import ModelCard
 
-# Boxes are made of means of so many voxels along each axis, which halves the work thrice.
+# Boxes are made of means of so many voxels along each axis: an eighth of the numbers.
 _MEAN_OF: Final = 2
 # Boxes about as large as a small and a typical cell on the network's lattice: (edge, step), means.
 _BOXES: Final = ((2, 1), (4, 2))
