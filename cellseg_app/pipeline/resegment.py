@@ -66,6 +66,8 @@ class StoredProbability:
         if options.pop("min_size_is_automatic", False):
             # It was found from the cells above one threshold; above another there are others.
             options.pop("min_size_voxels", None)
+            # This follows from the settings, as long as they give no smallest cell.
+            options.pop("min_uncut_voxels", None)
         threshold = 0.5 if used.threshold is None else used.threshold
         return CellDefaults(threshold, used.instance_method or "", options)
 

@@ -82,8 +82,10 @@ def test_specks_are_no_cells_of_a_stated_diameter(
         used = record_of(record)["used"]["instance_options"]
         assert again.instances.min_uncut_voxels == used["min_uncut_voxels"]
     # A ball 12 µm wide has 905 µm³ in voxels of 2.
-    options = record_of(cellseg(*base, "--diameter", "12um").record)["used"]["instance_options"]
-    assert options["min_uncut_voxels"] == 28
+    without = cellseg(*base, "--instances", "cell-peaks", "--diameter", "12um").record
+    assert record_of(without)["used"]["instance_options"]["min_uncut_voxels"] == 28
+    assert not tiff_labels(cellseg("resegment", without).record).any()
+    assert tiff_labels(cellseg("resegment", without, "--min-size", 1).record).any()
 
 
 def test_large_parts_are_cleared_before_cells_are_told_apart(
