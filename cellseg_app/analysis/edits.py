@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cellseg_app.analysis.edited_labels import EditedLabels, Rewrite
 from cellseg_app.analysis.moments import Integers
 from cellseg_app.analysis.splitting import divide, find_seeds
-from cellseg_app.core.blocks import Region, region_origin, region_shape
+from cellseg_app.core.blocks import Region, box_of, region_origin, region_shape
 from cellseg_app.core.edits import MOST_PARTS, DeleteCells, Edit, MergeCells, SplitCell
 from cellseg_app.core.errors import InputError
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX
@@ -290,9 +290,7 @@ def _around(boxes: list[Region]) -> Region:
 
 
 def _extent(inside: npt.NDArray[np.bool_], box: Region) -> Region:
-    found = []
-    for axis, part in enumerate(box):
-        others = tuple(a for a in range(3) if a != axis)
-        where = np.flatnonzero(inside.any(axis=others))
-        found.append(slice(part.start + int(where[0]), part.start + int(where[-1]) + 1))
-    return found[0], found[1], found[2]
+    found = box_of(inside)
+    assert found is not None
+    z, y, x = (slice(b.start + f.start, b.start + f.stop) for b, f in zip(box, found, strict=True))
+    return z, y, x

@@ -59,6 +59,18 @@ def relative_to(inner: Region, outer: Region) -> Region:
     return z, y, x
 
 
+def box_of(mask: npt.NDArray[np.bool_]) -> Region | None:
+    """The smallest region of an array (Z, Y, X) that holds all of a mask; None if it is empty."""
+    ends = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        where = np.flatnonzero(mask.any(axis=others))
+        if not len(where):
+            return None
+        ends.append(slice(int(where[0]), int(where[-1]) + 1))
+    return ends[0], ends[1], ends[2]
+
+
 def intersect(a: Region, b: Region) -> Region | None:
     """The common part of two regions, or None."""
     z, y, x = (slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))

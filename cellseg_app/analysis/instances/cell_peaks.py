@@ -107,6 +107,7 @@ def segment(job: InstanceJob) -> InstanceResult:
     min_size = options.min_size_voxels
     if min_size is None:
         min_size = smallest_believable(objects)
+    min_uncut = options.min_uncut_voxels or 0
     n_cells = finish_pieces(
         job.pieces,
         job.labels_out,
@@ -116,7 +117,7 @@ def segment(job: InstanceJob) -> InstanceResult:
         keep=kept_objects(
             objects,
             min_size_voxels=min_size,
-            min_uncut_voxels=options.min_uncut_voxels or 0,
+            min_uncut_voxels=min_uncut,
             remove_border=options.remove_border,
         ),
         plan=job.plan,
@@ -126,7 +127,7 @@ def segment(job: InstanceJob) -> InstanceResult:
         "seed_depth": depth,
         "min_size_voxels": min_size,
         "min_size_is_automatic": options.min_size_voxels is None,
-        "min_uncut_voxels": options.min_uncut_voxels or 0,
+        "min_uncut_voxels": min_uncut,
         "remove_border": options.remove_border,
         "landscape": "distance" if landscape.from_distance else "probability",
     }

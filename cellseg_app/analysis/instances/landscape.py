@@ -13,7 +13,7 @@ from cellseg_app.analysis.blockwise import Bools, Floats
 from cellseg_app.analysis.instances.job import InstanceJob, framed, with_halo
 from cellseg_app.analysis.sampling import sample_cubes
 from cellseg_app.analysis.smoothing import gaussian, gaussian_reach
-from cellseg_app.core.blocks import Region, grow, relative_to
+from cellseg_app.core.blocks import Region, box_of, grow, relative_to
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 
 # Cells up to 64 fine voxels thick have a summit of their own; thicker ones a plateau.
@@ -59,7 +59,7 @@ class Landscape:
     ) -> Floats | None:
         values = job.read(region)
         mask = values > self.threshold
-        box = _box_of(mask, gaussian_reach(sigma, _TRUNCATE))
+        box = _box_around(mask, gaussian_reach(sigma, _TRUNCATE))
         if box is None:
             return None
         smooth = gaussian(values[box], sigma, truncate=_TRUNCATE)
@@ -74,7 +74,7 @@ class Landscape:
         wide = grow(region, distance_reach(spacing), job.shape_zyx)
         inner = relative_to(region, wide)
         mask = job.read(wide) > self.threshold
-        box = _box_of(mask[inner], gaussian_reach(sigma, _TRUNCATE))
+        box = _box_around(mask[inner], gaussian_reach(sigma, _TRUNCATE))
         if box is None:
             return None
         alone = all(b >= n for b, n in zip(job.plan.block_zyx, job.shape_zyx, strict=True))
@@ -160,7 +160,7 @@ def distance_to_background(
         return _distance_of_parts(mask, (z, y, x))
     distance = np.zeros(mask.shape, np.float32)
     # With one layer of background around it, what is farther away is no nearer.
-    box = _box_of(mask, (1, 1, 1))
+    box = _box_around(mask, (1, 1, 1))
     if box is not None:
         found = edt.edt(
             np.ascontiguousarray(mask[box]), anisotropy=(z, y, x), black_border=False,
@@ -194,17 +194,11 @@ def _distance_of_parts(mask: Bools, step_zyx: SpacingZYX) -> Floats:
     return distance
 
 
-def _box_of(mask: Bools, halo_zyx: ShapeZYX = (0, 0, 0)) -> Region | None:
-    """The smallest box that holds all of a mask, with a halo; None if the mask is empty."""
-    ends = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        here = np.flatnonzero(mask.any(axis=others))
-        if not len(here):
-            return None
-        ends.append(slice(int(here[0]), int(here[-1]) + 1))
+def _box_around(mask: Bools, halo_zyx: ShapeZYX) -> Region | None:
+    """The smallest box that holds all of a mask, and a halo around it."""
+    box = box_of(mask)
     z, y, x = mask.shape
-    return grow((ends[0], ends[1], ends[2]), halo_zyx, (z, y, x))
+    return None if box is None else grow(box, halo_zyx, (z, y, x))
 
 
 def _within(heights: Floats, mask: Bools, box: Region) -> Floats:
