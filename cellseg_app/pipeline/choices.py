@@ -45,7 +45,7 @@ class InstanceChoice:
 
 
 def instance_choice(
-    settings: RunSettings, defaults: CellDefaults, spacing_um_zyx: SpacingZYX | None = None
+    settings: RunSettings, defaults: CellDefaults, spacing_um_zyx: SpacingZYX | None
 ) -> InstanceChoice | None:
     """How cells are told apart; None if the user wants no instances.
 
@@ -60,12 +60,12 @@ def instance_choice(
         threshold = defaults.threshold
     options = _options(settings.instances, method, defaults)
     if options.min_uncut_voxels is None and options.min_size_voxels is None:
-        smallest = _smallest_believable(settings, spacing_um_zyx)
+        smallest = _smallest_uncut(settings, spacing_um_zyx)
         options = options.model_copy(update={"min_uncut_voxels": smallest})
     return InstanceChoice(method, threshold, options)
 
 
-def _smallest_believable(settings: RunSettings, spacing: SpacingZYX | None) -> int | None:
+def _smallest_uncut(settings: RunSettings, spacing: SpacingZYX | None) -> int | None:
     """Voxels of a sixteenth of a ball of the stated diameter; None where none was stated.
 
     Of 607 annotated and 4,159 simulated nuclei of the training data that no border cuts, 6.6 % and
@@ -75,8 +75,8 @@ def _smallest_believable(settings: RunSettings, spacing: SpacingZYX | None) -> i
     diameter_px = settings.size.stated_px(lateral_um)
     if diameter_px is None:
         return None
-    steps_per_voxel = 1.0 if spacing is None or lateral_um is None else spacing[0] / lateral_um
-    return round(_BELIEVABLE_SHARE * math.pi / 6 * diameter_px**3 / steps_per_voxel)
+    anisotropy = 1.0 if spacing is None or lateral_um is None else spacing[0] / lateral_um
+    return round(_BELIEVABLE_SHARE * math.pi / 6 * diameter_px**3 / anisotropy)
 
 
 def _options(chosen: InstanceSettings, method: str, defaults: CellDefaults) -> InstanceSettings:
