@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cellseg_app.inference.runtime.agreement import dice_of
 from cellseg_app.inference.runtime.forwards import open_forward
-from cellseg_app.io.tiff_write import write_volume_tiff
+from cellseg_app.io.tiff_write import TiffSlabWriter, write_volume_tiff
 from tests.benchmarks.bundled_runs import WINDOW, bundled_run, plugin_windows
 from tests.benchmarks.postprocess import (
     AS_THE_PLUGIN,
@@ -50,7 +49,7 @@ _TILE = 256
 def windows(network: str) -> Result:
     """One published-size network on single windows: PyTorch as the baseline, then OpenVINO."""
     with tempfile.TemporaryDirectory() as folder:
-        module = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
+        module = _seeded(network)
         loaded = stored_network(network, {}, Path(folder), module=module, window_default=64)
     batch = torch.rand(_AT_ONCE, 1, *WINDOW, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -130,25 +129,13 @@ def make_large(edge: int, volumes: str) -> Result:
     tile, _ = crowded_volume(min(edge, _TILE))
     n = edge // len(tile)
     assert n * len(tile) == edge, "edges are 256 or less, or multiples of 256"
-    row = mirrored_along(tile, n, 2)
-    slab = mirrored_along(row, n, 1)
-    with tifffile.TiffWriter(Path(volumes, "crowded.tif"), bigtiff=True) as file:
-        planes = (slab[z] for k in range(n) for z in _there_or_back(len(tile), k))
-        file.write(
-            planes, shape=(edge, edge, edge), dtype=tile.dtype, metadata={"axes": "ZYX"},
-            resolution=(1e4, 1e4), resolutionunit="CENTIMETER",
-        )  # fmt: skip
+    beyond = (0, edge - len(tile))
+    slab = np.pad(tile, ((0, 0), beyond, beyond), mode="symmetric")
+    path, shape = Path(volumes, "crowded.tif"), (edge, edge, edge)
+    with TiffSlabWriter(path, shape, dtype=tile.dtype, spacing_um_zyx=(1, 1, 1)) as file:
+        for number in range(n):
+            file.write(slab[:: (-1) ** number])
     return {}
-
-
-def mirrored_along(tile: npt.NDArray[Any], n: int, axis: int) -> npt.NDArray[Any]:
-    """So many copies one after the other, every second one mirrored, so that none has a seam."""
-    copies = [tile if k % 2 == 0 else np.flip(tile, axis) for k in range(n)]
-    return np.concatenate(copies, axis)
-
-
-def _there_or_back(length: int, copy: int) -> range:
-    return range(length) if copy % 2 == 0 else range(length - 1, -1, -1)
 
 
 def published_run(volumes: str, network: str, precision: str) -> Result:
@@ -157,7 +144,7 @@ def published_run(volumes: str, network: str, precision: str) -> Result:
     Seeded weights find none: the cells of the default network's run are added by `speed.py`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        module = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
+        module = _seeded(network)
         stored_network(network, {}, Path(folder), module=module, window_default=64)
         weights = str(Path(folder, f"{network}.json"))
         nothing = ("--threshold", "0.999999", "--no-stats", "--precision", precision)
@@ -166,7 +153,7 @@ def published_run(volumes: str, network: str, precision: str) -> Result:
 
 def baseline_run(volumes: str, network: str = "SegResNet") -> Result:
     """A whole run the baseline's way: network, map, watershed, statistics, files."""
-    module = seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
+    module = _seeded(network)
     # Seeded weights find no cells, so what comes after the network works on a realistic map.
     realistic = np.load(Path(volumes, "map.npy"))
     begin = _clock()
@@ -225,6 +212,10 @@ def single_run(volumes: str) -> Result:
 def sparse_run(volumes: str, *options: str) -> Result:
     """The same on a volume in which few windows hold cells."""
     return own_run(volumes, "--skip-empty", *options, name="sparse.tif")
+
+
+def _seeded(network: str) -> torch.nn.Module:
+    return seeded_network(network, {}, edge=64 if network == "SwinUNetR" else 48)
 
 
 def _median(work: Callable[[], Any], repeats: int = _REPEATS) -> tuple[float, Any]:
