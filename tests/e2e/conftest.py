@@ -67,6 +67,13 @@ def volume_file(tmp_path: Path, cells: Cells) -> Path:
     return write_volume_tiff(path, cells.image, spacing_um_zyx=SPACING_UM)
 
 
+@pytest.fixture
+def twin_file(volume_file: Path, cells: Cells) -> Path:
+    """The same cells in a second file beside the first."""
+    path = volume_file.with_name("twin.tif")
+    return write_volume_tiff(path, cells.image, spacing_um_zyx=SPACING_UM)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended and what it said, as JSON lines."""

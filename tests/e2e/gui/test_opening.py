@@ -121,13 +121,10 @@ def test_correcting_the_voxel_size_reaches_the_results(driver: Driver, volume_fi
 
 
 def test_a_corrected_voxel_size_is_that_volumes_until_it_is_used_for_all(
-    driver: Driver, volume_file: Path, cells: Cells
+    driver: Driver, volume_file: Path, twin_file: Path
 ) -> None:
     window = driver.window
-    twin = write_volume_tiff(
-        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
-    )
-    driver.open(volume_file, twin)
+    driver.open(volume_file, twin_file)
     driver.until(lambda: window.scene.reading is not None)
     for spin, um in zip(window.strip.spins, (3.0, 1.5, 1.5), strict=True):
         spin.setValue(um)
@@ -144,4 +141,4 @@ def test_a_corrected_voxel_size_is_that_volumes_until_it_is_used_for_all(
     assert {item.voxel_size_um_zyx for item in window.desk.session.items} == {(3.0, 1.5, 1.5)}
     window.strip.from_file.click()
     assert window.desk.session.run_settings(volume_file).data.voxel_size_um_zyx is None
-    assert window.desk.session.run_settings(twin).data.voxel_size_um_zyx == (3.0, 1.5, 1.5)
+    assert window.desk.session.run_settings(twin_file).data.voxel_size_um_zyx == (3.0, 1.5, 1.5)

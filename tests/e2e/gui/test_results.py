@@ -10,9 +10,8 @@ from PySide6.QtWidgets import QToolButton
 
 from cellseg_app.core.blocks import whole
 from cellseg_app.io.run_record import read_record
-from cellseg_app.io.tiff_write import write_volume_tiff
 from cellseg_app.state.slicing import PLANES, level_for
-from tests.e2e.conftest import SHAPE, SPACING_UM, Cells
+from tests.e2e.conftest import SHAPE
 from tests.e2e.gui.conftest import Driver
 
 THRESHOLD = ("run", "threshold", "threshold")
@@ -36,13 +35,10 @@ def test_class_slider_segments_the_class_on_request(
 
 
 def test_apply_to_all_tells_cells_apart_anew_without_the_network(
-    driver: Driver, volume_file: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
+    driver: Driver, volume_file: Path, twin_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = driver.window
-    twin = write_volume_tiff(
-        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
-    )
-    driver.open(volume_file, twin)
+    driver.open(volume_file, twin_file)
     driver.run_and_show()
     before = [item.record for item in window.desk.session.items]
 

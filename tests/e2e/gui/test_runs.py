@@ -11,25 +11,20 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 from cellseg_app.core.blocks import whole
 from cellseg_app.core.box import resolve_box
 from cellseg_app.io.table import read_table
-from cellseg_app.io.tiff_write import write_volume_tiff
 from cellseg_app.state.unfinished import read_batch, unfinished_path
-from tests.e2e.conftest import SHAPE, SPACING_UM, Cells
+from tests.e2e.conftest import SHAPE
 from tests.e2e.gui.conftest import Driver
 
 THRESHOLD = ("run", "threshold", "threshold")
 
 
 def test_a_corrupt_file_does_not_end_the_batch(
-    driver: Driver, volume_file: Path, cells: Cells
+    driver: Driver, volume_file: Path, twin_file: Path
 ) -> None:
     window = driver.window
-    twin = write_volume_tiff(
-        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
-    )
     damaged = volume_file.with_name("damaged.tif")
     damaged.write_bytes(volume_file.read_bytes()[: volume_file.stat().st_size // 2])
-    driver.open(volume_file, damaged, twin)
-    states = {item.path.name: item.state for item in window.desk.session.items}
+    driver.open(volume_file, damaged, twin_file)
     driver.run()
     states = {item.path.name: item.state for item in window.desk.session.items}
     assert states["cells.tif"] == states["twin.tif"] == "done"
@@ -86,16 +81,12 @@ def test_closing_during_a_run_asks_cancels_and_is_offered_again(
 
 
 def test_the_list_the_panel_and_the_title_say_how_far_a_run_is(
-    driver: Driver, volume_file: Path, cells: Cells
+    driver: Driver, volume_file: Path, twin_file: Path
 ) -> None:
     window = driver.window
-    twin = write_volume_tiff(
-        volume_file.with_name("twin.tif"), cells.image, spacing_um_zyx=SPACING_UM
-    )
     driver.set("run", "inference", "window", value=16)
-    driver.open(volume_file, twin)
+    driver.open(volume_file, twin_file)
     driver.press("start")
-    item = window.desk.session.items
     driver.until(lambda: (window.desk.session.items[1].progress or 0) > 0.2)
     item = window.desk.session.items[1]
     assert item.text == f"Running, {item.progress:.0%}"
