@@ -48,7 +48,14 @@ class RunFiles:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One volume, done."""
+    """One volume, done.
+
+    Attributes
+    ----------
+    input_fingerprint
+        Tells whether the input is still as it was when a run began to read it; empty where no
+        network ran.
+    """
 
     name: str
     source: Path | None
@@ -58,6 +65,7 @@ class RunResult:
     files: RunFiles
     summary: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    input_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

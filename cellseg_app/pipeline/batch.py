@@ -123,7 +123,7 @@ def run_batch(
                 tell(BatchEvent(*place, "failed", failure=outcome))
             else:
                 records.append(outcome.files.record)
-                ledger.note(source, outcome.files.record)
+                ledger.note(source, outcome)
                 tell(BatchEvent(*place, "done", record=outcome.files.record, result=outcome))
         files = write_batch_tables(output_folder, records, failures)
     ledger.remove()
@@ -246,14 +246,10 @@ class _BatchLedger:
             return None
         return record if same else None
 
-    def note(self, source: Path, record: Path) -> None:
-        """Remember a finished volume; one that is gone by now would be run again."""
-        try:
-            identity = fingerprint(identity_of_run(source, self._settings))
-        except InputError as error:
-            _log.warning("%s", error)
-            return
-        self._done[absolute(source)] = {"record": str(record), "identity": identity}
+    def note(self, source: Path, done: RunResult) -> None:
+        """Remember a finished volume; one that changed since its run began would be run again."""
+        entry = {"record": str(done.files.record), "identity": done.input_fingerprint}
+        self._done[absolute(source)] = entry
         content = {"started": self.started.isoformat(), "done": self._done}
         write_text_atomic(self._path, json.dumps(content))
 

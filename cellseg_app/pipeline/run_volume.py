@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from cellseg_app.core.errors import InputError
 from cellseg_app.core.results import RunFiles, RunResult
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.sources import absolute, as_source
@@ -54,7 +56,8 @@ def run_volume(
     Cancelled
         The user asked to stop; nothing half-written stays but the workspace.
     """
-    workspace = open_workspace(request, loaded)
+    identity = identity_of_run(request.source, request.settings)
+    workspace = open_workspace(request, loaded, identity)
     with report.stage("preparing"):
         taken_up = replace(request, settings=_as_begun(request.settings, workspace))
         ready = prepare(taken_up, loaded, report, workspace=workspace, cluster=cluster)
@@ -70,17 +73,18 @@ def run_volume(
                 ready.session, workspace, report, ready.network_plan, run_blocks
             )
         path, cells = _results(request, ready, probability, workspace, report, cluster)
+    notes = (*ready.notes, *_changes_since(identity, request, report))
     names = _names(request, ready, workspace)
     try:
         # Nothing of a run stands in the output folder until everything does.
         path, cells = place_results(names, path, cells)
-        finished = Finished(request.started, names, path, cells, report.seconds, ready.notes)
+        finished = Finished(request.started, names, path, cells, report.seconds, notes)
         record = _write_record(request, ready, finished, input_hash)
     except BaseException:
         remove_results(request.output_folder, names.stem)
         raise
     workspace.remove()
-    return _result(record, finished)
+    return _result(record, finished, fingerprint(identity))
 
 
 def _elsewhere(
@@ -160,19 +164,25 @@ def _results(
     return path, cells
 
 
-def open_workspace(request: RunRequest, loaded: LoadedNetwork) -> Workspace:
+def open_workspace(
+    request: RunRequest, loaded: LoadedNetwork, identity: Sequence[Any]
+) -> Workspace:
     """The folder where this run's unfinished work lies, new or as an interrupted run left it.
+
+    Parameters
+    ----------
+    request, loaded
+        The run.
+    identity
+        Of what it reads, as `identity_of_run` told it.
 
     Raises
     ------
     OutputError
         The output folder cannot be written to.
-    InputError
-        The input is not there.
     """
     require_writable(request.output_folder)
     decisive = request.settings.model_dump(mode="json", include=_NETWORK_SECTIONS)
-    identity = identity_of_run(request.source, request.settings)
     key = fingerprint(identity, decisive, loaded.sha256)
     return Workspace(request.output_folder, request.source.name, key)
 
@@ -182,6 +192,24 @@ def identity_of_run(source: Path, settings: RunSettings) -> list[Any]:
     of_volume = input_identity(source, level=settings.data.level)
     mask = settings.region.mask
     return [*of_volume, *([] if mask is None else input_identity(as_source(mask)))]
+
+
+def _changes_since(
+    identity: Sequence[Any], request: RunRequest, report: Reporting
+) -> tuple[str, ...]:
+    """Sentences where the input is no longer what it was when the run began."""
+    name = request.source.name
+    try:
+        if identity_of_run(request.source, request.settings) == identity:
+            return ()
+        sentence = (
+            f"{name} or its mask changed while the run was under way: the results may mix what "
+            "was there before with what came after. Run it again."
+        )
+    except InputError as error:
+        sentence = f"Whether {name} changed during the run could not be told: {error.problem}"
+    report.say(sentence)
+    return (sentence,)
 
 
 def _announce(ready: Prepared, report: Reporting) -> None:
@@ -243,7 +271,7 @@ def _write_record(
     return record
 
 
-def _result(record: RunRecord, finished: Finished) -> RunResult:
+def _result(record: RunRecord, finished: Finished, input_fingerprint: str) -> RunResult:
     first = finished.cells[0]
     return RunResult(
         name=finished.names.stem,
@@ -259,4 +287,5 @@ def _result(record: RunRecord, finished: Finished) -> RunResult:
         ),
         summary=dict(record.summary),
         seconds=dict(record.seconds),
+        input_fingerprint=input_fingerprint,
     )

@@ -123,3 +123,40 @@ def test_a_batch_taken_up_again_keeps_what_was_done(
     again = cellseg(*base)
     assert [event["state"] for event in again.of("result")] == ["skipped", "done"]
     assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2
+
+
+def test_a_volume_that_changes_during_its_run_is_said_to_and_not_taken_for_done(
+    cellseg: Command, network: Path, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    for name in "ab":
+        write_volume_tiff(folder / f"{name}.tif", cells.image, spacing_um_zyx=SPACING_UM)
+    original = WindowPredictor.__call__
+    calls = 0
+
+    def acquiring(self: WindowPredictor, windows: np.ndarray) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            write_volume_tiff(folder / "a.tif", cells.image[::-1], spacing_um_zyx=SPACING_UM)
+        if begun_of_b():
+            raise KeyboardInterrupt
+        return original(self, windows)
+
+    def begun_of_b() -> bool:
+        return bool(list(out.glob(".cellseg-work/b.tif-*"))) and stopping
+
+    out, stopping = tmp_path / "out", True
+    monkeypatch.setattr(WindowPredictor, "__call__", acquiring)
+    command = ("run", folder, "-o", out, "--weights", network)
+    stopped = cellseg(*command)
+    assert stopped.code == 130
+    assert any("a.tif" in e["text"] and "changed" in e["text"] for e in stopped.of("note"))
+    (record,) = out.glob("a*.json")
+    assert any("changed while the run" in note for note in record_of(record)["notes"])
+    stopping = False
+    again = cellseg(*command)
+    assert [event["state"] for event in again.of("result")] == ["done", "done"]
+    newest = max(out.glob("a*.json"), key=lambda path: path.stat().st_mtime_ns)
+    assert not any("changed" in note for note in record_of(newest)["notes"])
