@@ -37,6 +37,7 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
 
     # Asked for while the base class is still being made.
     _patient = False
+    _view: Any = None
 
     def __init__(self, *, patient: bool, **options: Any) -> None:  # noqa: ANN401
         super().__init__(**options)
@@ -64,6 +65,18 @@ class PatientCanvas(scene.SceneCanvas):  # type: ignore[misc]  # vispy has no ty
     def patient(self) -> bool:
         """Whether the processor draws, band by band."""
         return self._patient
+
+    def make_view(self) -> Any:  # noqa: ANN401
+        """The one view, as large as the canvas."""
+        self._view = self.central_widget.add_view()
+        return self._view
+
+    def visual_at(self, pos: object) -> Any:  # noqa: ANN401
+        """What a button or the wheel turns: always the view.
+
+        vispy would draw everything once more, with other shaders, to find that out.
+        """
+        return self._view
 
     def update(self, node: object = None) -> None:
         """Ask for a new picture, soon."""

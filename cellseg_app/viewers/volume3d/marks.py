@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +24,7 @@ _EDGES: Final = np.array(
 class SpaceMarks:
     """What lies over the volumes. Whoever changes it has the canvas drawn anew.
 
-    Frame and crosshair are part of the very first drawing, of no length: their shaders are
+    Frame and crosshair are drawn before there is a volume, of no length: their shaders are
     compiled while nothing is open, not while the first volume is waited for.
 
     Parameters
@@ -35,11 +36,17 @@ class SpaceMarks:
     def __init__(self, parent: Any) -> None:  # noqa: ANN401 - vispy has no types
         self._parent = parent
         self._size_um: SpacingZYX = (1.0, 1.0, 1.0)
-        self._frame = self._lines(_FRAME)
-        self._cross = self._lines(_CROSSHAIR)
+        self._frame: Any = None
+        self._cross: Any = None
         # Made when they are first needed: making the scene must not stop the window.
         self._box: Any = None
         self._mesh: Any = None
+
+    def make(self) -> Iterator[None]:
+        """Make frame and crosshair, each in a step of its own; the rest is called after that."""
+        self._frame = self._lines(_FRAME)
+        yield
+        self._cross = self._lines(_CROSSHAIR)
 
     def set_size(self, size_um: SpacingZYX) -> None:
         """Frame the volume."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QImage, QPalette
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QFileDialog, QLabel, QMessageBox, QVBoxLayout, QWidget
@@ -25,6 +25,9 @@ from cellseg_app.viewers.volume3d.controls import SpaceControls
 if TYPE_CHECKING:
     from cellseg_app.viewers.volume3d.feeder import SceneFeeder
     from cellseg_app.viewers.volume3d.scene import SpaceScene
+
+# Between two steps of making the scene, in which each is drawn.
+_BETWEEN_STEPS_MS: Final = 15
 
 
 class SpacePane(QWidget):
@@ -68,7 +71,10 @@ class SpacePane(QWidget):
         column.addWidget(self.controls)
         self._column = column
         self._loader: ThreadPoolExecutor | None = None
-        self._loaded.connect(self._make_scene, Qt.ConnectionType.QueuedConnection)
+        self._making: Generator[QWidget, None, SpaceScene] | None = None
+        self._turns = QTimer(self, interval=_BETWEEN_STEPS_MS)
+        self._turns.timeout.connect(self._make_more)
+        self._loaded.connect(self._begin_scene, Qt.ConnectionType.QueuedConnection)
         if self.report.problem:
             column.addWidget(self._message(self.report.problem), 1)
             self.controls.set_available(False)
@@ -160,6 +166,9 @@ class SpacePane(QWidget):
         self.controls.close_events()
         if self._loader is not None:
             self._loader.shutdown(wait=True)
+        self._turns.stop()
+        if self._making is not None:
+            self._making.close()
         if self.scene is None or self._feeder is None:
             return
         for name, slot in self._slots().items():
@@ -178,18 +187,34 @@ class SpacePane(QWidget):
         self._loader.submit(_load_vispy).add_done_callback(lambda _: self._loaded.emit())
 
     @Slot()
-    def _make_scene(self) -> None:
-        if self.scene is not None or self._closed:
+    def _begin_scene(self) -> None:
+        if self._making is not None or self._closed:
             return
-        from cellseg_app.viewers.volume3d.feeder import SceneFeeder
-        from cellseg_app.viewers.volume3d.scene import SpaceScene
+        from cellseg_app.viewers.volume3d.steps import scene_in_steps
 
-        self.scene = SpaceScene(self, in_software=self.report.is_software)
-        self._feeder = SceneFeeder(self.scene, self._looks, self)
-        self.scene.widget.setAccessibleName("Volume in 3D")
-        self.scene.widget.setMinimumSize(40, 40)
-        self._column.replaceWidget(self._place_holder, self.scene.widget)
+        self._making = scene_in_steps(self, in_software=self.report.is_software)
+        canvas = next(self._making)
+        canvas.setAccessibleName("Volume in 3D")
+        canvas.setMinimumSize(40, 40)
+        self._column.replaceWidget(self._place_holder, canvas)
         self._place_holder.deleteLater()
+        self._turns.start()
+
+    @Slot()
+    def _make_more(self) -> None:
+        if self._making is None:
+            return
+        try:
+            next(self._making)
+        except StopIteration as made:
+            self._turns.stop()
+            self._fill_scene(made.value)
+
+    def _fill_scene(self, scene: SpaceScene) -> None:
+        from cellseg_app.viewers.volume3d.feeder import SceneFeeder
+
+        self.scene = scene
+        self._feeder = SceneFeeder(scene, self._looks, self)
         for name, slot in self._slots().items():
             self._state.events[name].connect(slot)
         self._show_all()
@@ -265,4 +290,4 @@ def _load_vispy() -> None:
     import OpenGL.GL  # noqa: F401
 
     import cellseg_app.viewers.volume3d.feeder
-    import cellseg_app.viewers.volume3d.scene  # noqa: F401
+    import cellseg_app.viewers.volume3d.steps  # noqa: F401

@@ -22,7 +22,6 @@ from cellseg_app.viewers.volume3d.marks import SpaceMarks
 from cellseg_app.viewers.volume3d.nodes import VolumeNodes
 from cellseg_app.viewers.volume3d.prepare import VolumeTexture
 
-_BACKGROUND: Final = "#0b0c0e"
 _N_COLORS: Final = 128
 _METHODS: Final = {"mip": "mip", "translucent": "translucent", "iso": "surface"}
 _BESIDE_LABELS: Final = 0.35
@@ -40,28 +39,26 @@ class _Shown:
 
 
 class SpaceScene:
-    """A vispy canvas and what is in it.
+    """A vispy canvas and what is in it; made by `scene_in_steps`.
 
     Parameters
     ----------
-    parent
-        Widget that holds the canvas.
-    in_software
-        The processor draws: with larger steps along the rays, and pauses.
+    canvas
+        Where it is drawn; one that is patient takes larger steps along the rays.
+    view
+        The view on the canvas, with its camera.
+    marks
+        What lies over the volumes of the view.
     """
 
-    def __init__(self, parent: QWidget, *, in_software: bool) -> None:
-        self._step = 1.6 if in_software else 0.7
-        self.canvas = PatientCanvas(
-            patient=in_software, app="pyside6", parent=parent, bgcolor=_BACKGROUND, show=False
-        )
+    def __init__(self, canvas: PatientCanvas, view: Any, marks: SpaceMarks) -> None:  # noqa: ANN401
+        self._step = 1.6 if canvas.patient else 0.7
+        self.canvas, self.view, self._marks = canvas, view, marks
         self.canvas.on_motion = self._set_coarse
-        self.view = self.canvas.central_widget.add_view()
         self._size_um: SpacingZYX = (1.0, 1.0, 1.0)
         self._shown: dict[str, _Shown] = {}
         self._nodes = VolumeNodes(self.view.scene)
         self._space = SpaceLook()
-        self._marks = SpaceMarks(self.view.scene)
         self._camera_kind: CameraKind | None = None
         self.set_camera("turntable")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -122,6 +122,50 @@ def test_the_first_volume_waits_for_no_shader_of_frame_and_crosshair(
     assert (colors_of(pane.picture()) != nothing).any()
     assert len(linked) == n_linked
     pane.shutdown()
+
+
+@pytest.mark.gl
+def test_the_window_works_while_the_scene_is_made(qtbot: QtBot) -> None:
+    pane = SpacePane(ViewState())
+    qtbot.addWidget(pane)
+    pane.resize(300, 200)
+    with qtbot.waitExposed(pane):
+        pane.show()
+    qtbot.waitUntil(lambda: pane._making is not None, timeout=20_000)
+    turns: list[bool] = []
+    timer = QTimer(pane, interval=1)
+    timer.timeout.connect(lambda: turns.append(pane.scene is None))
+    timer.start()
+    qtbot.waitUntil(lambda: pane.scene is not None and not turns[-1], timeout=20_000)
+    assert sum(turns) >= 3
+    pane.shutdown()
+
+
+@pytest.mark.gl
+def test_closed_while_the_scene_is_made_nothing_is_left(qtbot: QtBot) -> None:
+    pane = SpacePane(ViewState())
+    qtbot.addWidget(pane)
+    pane.show()
+    qtbot.waitUntil(lambda: pane._making is not None, timeout=20_000)
+    assert pane.scene is None
+    pane.shutdown()
+    pane.close()
+    qtbot.wait(100)
+    assert pane.scene is None
+
+
+@pytest.mark.gl
+def test_turning_begins_without_another_drawing_of_everything(
+    drawn: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = drawn.ortho.space.scene
+    assert scene is not None
+    colors_of(drawn.ortho.space.picture())
+    linked: list[GlirProgram] = []
+    monkeypatch.setattr(GlirProgram, "link_program", linked.append)
+    QTest.mousePress(scene.widget, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+    QTest.mouseRelease(scene.widget, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+    assert not linked
 
 
 @pytest.mark.gl
