@@ -10,13 +10,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtWidgets import QWidget
-from vispy import scene
 from vispy.color import Colormap
 from vispy.geometry import MeshData
 
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.state.display import CameraKind, Layer, LayerLook, SpaceLook
 from cellseg_app.viewers.colors import LabelColors, rgb_of
+from cellseg_app.viewers.volume3d.cameras import free_camera, upright_camera
 from cellseg_app.viewers.volume3d.canvas import PatientCanvas
 from cellseg_app.viewers.volume3d.marks import SpaceMarks
 from cellseg_app.viewers.volume3d.nodes import VolumeNodes
@@ -182,16 +182,12 @@ class SpaceScene:
     # ---- Camera ----
 
     def set_camera(self, kind: CameraKind) -> None:
-        """Turn about an upright axis, or freely."""
+        """Turn about an upright axis, or freely, which begins as it is seen then."""
         if kind == self._camera_kind:
             return
         self._camera_kind = kind
-        # Y points down in microscopy and Z away from the eye: turned so, nothing is mirrored.
-        if kind == "turntable":
-            camera = scene.TurntableCamera(fov=30, elevation=25, azimuth=-35, up="-y")
-        else:
-            camera = scene.ArcballCamera(fov=30, up="-y")
-        self.view.camera = camera
+        is_upright = kind == "turntable"
+        self.view.camera = upright_camera() if is_upright else free_camera(self.view.camera)
         self.fit()
 
     def fit(self) -> None:

@@ -219,6 +219,36 @@ def test_dragging_turns_the_volume(drawn: Viewer, camera: str, qtbot: QtBot) -> 
 
 
 @pytest.mark.gl
+@pytest.mark.parametrize("camera", ["turntable", "orbit"])
+def test_left_and_top_of_the_slices_are_left_and_top_in_3d(drawn: Viewer, camera: str) -> None:
+    drawn.state.set_space(camera=camera)
+    scene = drawn.ortho.space.scene
+    assert scene is not None
+
+    def seen(*point_um_xyz: float) -> npt.NDArray[np.float64]:
+        at = np.asarray(scene.view.scene.transform.map(point_um_xyz), float)
+        return np.asarray(at[:3] / at[3])
+
+    first = seen(0, 0, 0)
+    assert seen(30, 0, 0)[0] > first[0]
+    assert seen(0, 40, 0)[1] > first[1]
+    # What lies deeper in the stack lies farther away.
+    assert seen(0, 0, 40)[2] > first[2]
+
+
+@pytest.mark.gl
+def test_turning_freely_begins_as_it_was_seen(drawn: Viewer) -> None:
+    scene = drawn.ortho.space.scene
+    assert scene is not None
+    scene.view.camera.azimuth, scene.view.camera.elevation = 20.0, -40.0
+    corners = np.array([[x, y, z] for x in (0, 30) for y in (0, 40) for z in (0, 40)])
+    before = scene.view.scene.transform.map(corners)
+    drawn.state.set_space(camera="orbit")
+    after = scene.view.scene.transform.map(corners)
+    np.testing.assert_allclose(after[:, :2] / after[:, 3:], before[:, :2] / before[:, 3:], atol=0.5)
+
+
+@pytest.mark.gl
 def test_without_a_card_it_is_drawn_coarsely_only_while_it_turns(
     drawn: Viewer, qtbot: QtBot, settled: Waiter
 ) -> None:
