@@ -87,7 +87,8 @@ class Comparison(Plot):
         low, high = float(quartiles.min()), float(quartiles.max())
         self.region = add_range(self.figure, low, high, across=False)
         self.figure.setLabel("left", name)
-        self.figure.autoRange()
+        # The ends of bars and of the range are seen apart from the frame.
+        self.figure.autoRange(padding=0.08)
 
     def selection(self) -> tuple[RangeFilter, ...]:
         """The range along the compared column."""

@@ -24,6 +24,7 @@ from cellseg_app.ui.theme import Appearance
 
 BAR_WIDTH = 150
 _KEEP = "Keep this range"
+_HALF_LINE = 8
 
 
 class Plot(QWidget):
@@ -40,6 +41,8 @@ class Plot(QWidget):
         self.figure = pg.PlotWidget()
         self.figure.setMenuEnabled(False)
         self.figure.hideButtons()
+        # Half the height of a number of the axis, which would be cut off at the top.
+        self.figure.plotItem.setContentsMargins(0, _HALF_LINE, _HALF_LINE, 0)
         self.figure.setAccessibleName("Plot")
         self.figure.setToolTip("Wheel: zoom, drag: move; drag the handles of the shade to select")
         self.boxes = [_column_box(n) for n in range(choices)]

@@ -14,6 +14,7 @@ from cellseg_app.ui.cells import RangeFilter
 
 _SHADE: Final = (128, 128, 128, 40)
 _EDGE: Final = (128, 128, 128, 220)
+_GRASPED: Final = (232, 119, 34)
 _ABOVE: Final = 10
 
 
@@ -21,7 +22,14 @@ class Rectangle(pg.RectROI):  # type: ignore[misc]  # pyqtgraph has no types
     """A rectangle with handles at its corners; what lies under it can still be clicked."""
 
     def __init__(self, corner: Sequence[float], size: Sequence[float]) -> None:
-        super().__init__(corner, size, pen=pg.mkPen(_EDGE, width=1.5), sideScalers=True)
+        super().__init__(
+            corner,
+            size,
+            pen=pg.mkPen(_EDGE, width=1.5),
+            handlePen=pg.mkPen(_EDGE, width=2),
+            handleHoverPen=pg.mkPen(_GRASPED, width=2),
+            sideScalers=True,
+        )
         self.addScaleHandle((0, 0), (1, 1))
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self.setZValue(_ABOVE)
@@ -30,7 +38,11 @@ class Rectangle(pg.RectROI):  # type: ignore[misc]  # pyqtgraph has no types
 def add_range(figure: Any, low: float, high: float, *, across: bool = True) -> Any:  # noqa: ANN401
     """Shade a range of a plot, to be drawn narrower; along the bottom axis, or the left one."""
     region = pg.LinearRegionItem(
-        values=(low, high), brush=_SHADE, orientation="vertical" if across else "horizontal"
+        values=(low, high),
+        brush=_SHADE,
+        pen=pg.mkPen(_EDGE, width=1.5),
+        hoverPen=pg.mkPen(_GRASPED, width=2),
+        orientation="vertical" if across else "horizontal",
     )
     region.setZValue(_ABOVE)
     figure.addItem(region)
