@@ -48,14 +48,18 @@ def draw_scale_bar(painter: QPainter, size: QRectF, px_um: float, *, calibrated:
     painter.drawText(top, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def draw_caption(painter: QPainter, text: str, *, strong: str = "") -> None:
-    """A line at the upper left: the pane's name, and where it cuts."""
+def draw_caption(painter: QPainter, size: QRectF, text: str, *, strong: str = "") -> None:
+    """A line at the upper left: the pane's name, shortened to fit, and where it cuts."""
     font = painter.font()
     bold = painter.font()
     bold.setBold(True)
-    wide = QFontMetricsF(bold).horizontalAdvance(strong + ("  " if strong else ""))
-    metrics = QFontMetricsF(font)
-    box = QRectF(8, 8, wide + metrics.horizontalAdvance(text) + 14, metrics.height() + 6)
+    metrics, bold_metrics = QFontMetricsF(font), QFontMetricsF(bold)
+    text_width = metrics.horizontalAdvance(text)
+    gap = bold_metrics.horizontalAdvance("  ") if strong else 0.0
+    room = size.width() - text_width - gap - 14 - 2 * 8
+    strong = bold_metrics.elidedText(strong, Qt.TextElideMode.ElideRight, max(0.0, room))
+    wide = bold_metrics.horizontalAdvance(strong) + gap
+    box = QRectF(8, 8, wide + text_width + 14, metrics.height() + 6)
     _shade(painter, box)
     painter.setPen(_TEXT)
     line = box.adjusted(7, 0, 0, 0)

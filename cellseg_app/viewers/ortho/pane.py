@@ -164,7 +164,7 @@ class SlicePane(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self.order:
             overlays.draw_scale_bar(painter, size, self.camera.px_um, calibrated=self.calibrated)
-            overlays.draw_caption(painter, self.caption, strong=self.title)
+            overlays.draw_caption(painter, size, self.caption, strong=self.title)
         if self.hasFocus():
             overlays.draw_focus(painter, size)
         painter.end()

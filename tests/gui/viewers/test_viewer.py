@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
+    QApplication,
     QComboBox,
     QSlider,
     QSpinBox,
@@ -23,6 +24,7 @@ from cellseg_app.core.errors import InputError
 from cellseg_app.state.display import Layer
 from cellseg_app.viewers.colors import LabelValues, colors_by_value
 from cellseg_app.viewers.grid_view import GridTile
+from cellseg_app.viewers.ortho.overlays import draw_caption
 from cellseg_app.viewers.viewer import Viewer
 from tests.gui.viewers.conftest import SHAPE, SPACING, Waiter
 from tests.gui.viewers.gestures import CONTROL, NONE, at_um, turn_wheel
@@ -266,3 +268,14 @@ def test_panes_of_the_grid_are_not_made_while_nobody_compares(
     assert [pane.title for pane in viewer.grid.panes] == ["Image"]
     viewer.state.mode = "ortho"
     assert viewer.grid.panes == []
+
+
+@pytest.mark.parametrize("title", ["XY", "a long name of a volume: 1,234 cells, TRAILMAP_MS"])
+def test_where_a_pane_cuts_is_read_beside_any_name(title: str, qapp: QApplication) -> None:
+    image = QImage(220, 40, QImage.Format.Format_RGB32)
+    image.fill(QColor("blue"))
+    painter = QPainter(image)
+    draw_caption(painter, QRectF(0, 0, 220, 40), "Z 25/48  49.0 µm", strong=title)
+    painter.end()
+    shaded = [x for x in range(220) if image.pixelColor(x, 12) != QColor("blue")]
+    assert shaded[-1] < 215
