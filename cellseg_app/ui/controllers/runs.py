@@ -13,7 +13,7 @@ from cellseg_app.core.errors import UserError
 from cellseg_app.core.progress import Progress
 from cellseg_app.core.results import RunFailure
 from cellseg_app.core.settings import RunSettings
-from cellseg_app.core.sources import folder_beside
+from cellseg_app.core.sources import folder_beside, shown
 from cellseg_app.io.naming import is_corrected_name
 from cellseg_app.state.run_share import RunShare
 from cellseg_app.state.session import QueueItem
@@ -268,13 +268,18 @@ class RunController(QObject):
         self._running = None
         self._share.end_volume()
         self._show_share()
-        session.change(event.source, **outcome(event))
+        ended = outcome(event)
+        session.change(event.source, **ended)
+        _log.info("%s: %s", shown(event.source), ended["text"])
         if event.failure is None:
             self.volume_done.emit(event.source, event.record)
 
     def _on_batch_done(self, result: BatchResult) -> None:
         total = len(result.records) + len(result.failures)
         said = f"{len(result.records)} of {volumes_text(total)} done."
+        unread = sum(item.state == "refused" for item in self._desk.session.items)
+        if unread:
+            said = f"{said} {volumes_text(unread)} could not be read; the list says why."
         if result.failures:
             self._desk.messages.tell(
                 f"{said} {volumes_text(len(result.failures))} failed; the list says why.",

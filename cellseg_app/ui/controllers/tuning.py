@@ -129,7 +129,7 @@ class TuningController(QObject):
         self.labelled_class, self.live = cells.class_index, cells
         is_preview = self._scene.preview is not None
         where = "in the preview" if is_preview else ""
-        state = f"threshold {cells.threshold:.2f}, {cells.seconds:.1f} s"
+        state = f"Threshold {cells.threshold:.2f}, {cells.seconds:.1f} s"
         state = state if is_preview else f"{state}; not saved yet"
         self._bar.show_count(count_sentence(cells.n_cells, where), state, can_apply=not is_preview)
         self._offer_class()
@@ -162,7 +162,7 @@ class TuningController(QObject):
             if scene.result.map is None:
                 state = "The probability was not saved, so nothing can be tuned."
             elif used.threshold is not None:
-                state = f"threshold {used.threshold:.2f}. {state}"
+                state = f"Threshold {used.threshold:.2f}. {state}"
             self._bar.show_count(
                 count_sentence(scene.result.record.n_cells, ""), state, can_apply=False
             )
