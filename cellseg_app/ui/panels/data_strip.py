@@ -62,12 +62,22 @@ class DataStrip(QWidget):
         font = self.name.font()
         font.setBold(True)
         self.name.setFont(font)
+        self.kind = QLabel()
+        self.kind.setProperty("role", "hint")
         self.shape = QElidingLabel()
         self.notes = QElidingLabel()
         self.notes.setProperty("role", "hint")
+        title = QHBoxLayout()
+        title.setSpacing(8)
+        # The kind follows the name, and what room is left the kind.
+        title.addWidget(self.name, 1000)
+        title.addWidget(self.kind)
+        title.addStretch(1)
+        words.addLayout(title)
         for label in (self.name, self.shape, self.notes):
             # A long name must not make the window wider.
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        for label in (self.shape, self.notes):
             words.addWidget(label)
         row.addLayout(words, 1)
         row.addLayout(self._build_size())
@@ -77,10 +87,12 @@ class DataStrip(QWidget):
         self, info: VolumeInfo, thumbnails: Thumbnails | None, *, origin: SizeOrigin
     ) -> None:
         """Show a volume, and who said its voxel size."""
+        self.name.setMaximumWidth(self.name.fontMetrics().horizontalAdvance(info.path.name) + 4)
         self.name.setText(info.path.name)
         self.name.setToolTip(str(info.path))
         axes = " × ".join(f"{a} {n:,}" for a, n in zip(info.axes, info.shape, strict=True))
-        self.shape.setText(f"{axes}    {info.dtype}    {info.kind}")
+        self.kind.setText(info.kind)
+        self.shape.setText(f"{axes}    {info.dtype}")
         self.shape.setToolTip(self.shape.text())
         # describe() has judged the size given already; the file's own stands in the notes.
         self._show_spacing(info.spacing_um_zyx, origin)

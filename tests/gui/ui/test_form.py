@@ -12,6 +12,7 @@ from cellseg_app.core.settings import InstanceSettings, RunSettings
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.state.settings import FormSettings
 from cellseg_app.ui.forms.applicability import METHOD_OPTIONS, Circumstances, reasons
+from cellseg_app.ui.forms.editor_base import ComboBox
 from cellseg_app.ui.forms.editors import ChoiceEditor, FlagEditor, NumberEditor
 from cellseg_app.ui.forms.field_specs import FieldSpec, form_sections, value_at, with_value
 from cellseg_app.ui.forms.form import SettingsForm
@@ -179,3 +180,15 @@ def test_a_box_is_typed_and_a_wrong_one_is_explained(form: SettingsForm, qtbot: 
     editor.line.clear()
     qtbot.keyClick(editor.line, Qt.Key.Key_Return)
     assert form.settings.run.region.is_whole
+
+
+def test_a_list_is_as_wide_as_its_longest_text(qtbot: QtBot) -> None:
+    box = ComboBox()
+    qtbot.addWidget(box)
+    text = "Graphics card with a very long name (24.0 GiB of memory)"
+    box.addItems(["Automatic", text])
+    box.setFixedWidth(90)
+    box.show()
+    box.showPopup()
+    assert box.view().width() >= box.fontMetrics().horizontalAdvance(text)
+    box.hidePopup()
