@@ -32,7 +32,11 @@ def test_a_corrupt_file_does_not_end_the_batch(
     damaged_item = window.desk.session.item(damaged)
     assert damaged_item is not None
     assert damaged_item.text, "the list says why"
-    assert any("could not be read" in t or "failed" in t for t in window.desk.messages.texts())
+    driver.until(
+        lambda: any(
+            "could not be read" in text or "failed" in text for text in window.desk.messages.texts()
+        )
+    )
     done = window.desk.session.item(volume_file)
     assert done is not None
     driver.until(lambda: f"{volume_file}: {done.n_cells:,} cells" in window.log.contents())
