@@ -25,6 +25,8 @@ from cellseg_app.viewers.volume3d.prepare import VolumeTexture
 _N_COLORS: Final = 128
 _METHODS: Final = {"mip": "mip", "translucent": "translucent", "iso": "surface"}
 _BESIDE_LABELS: Final = 0.35
+# Other cells while some are chosen, which would be hard to find among hundreds of bright ones.
+_BESIDE_CHOSEN: Final = 0.4
 # Longer steps along the rays while the processor draws what the user turns.
 _COARSE_STEPS: Final = 4.0
 
@@ -36,6 +38,7 @@ class _Shown:
     texture: VolumeTexture
     ready: bool = False
     colors: tuple[str, bool] | None = None
+    label_colors: LabelColors | None = None
 
 
 class SpaceScene:
@@ -59,6 +62,7 @@ class SpaceScene:
         self._shown: dict[str, _Shown] = {}
         self._nodes = VolumeNodes(self.view.scene)
         self._space = SpaceLook()
+        self._has_chosen = False
         self._camera_kind: CameraKind | None = None
         self.set_camera("turntable")
 
@@ -79,15 +83,16 @@ class SpaceScene:
         """Make room for a layer; it shows when `finish` is called."""
         self.remove(layer.key)
         node = self._nodes.take(layer.kind == "labels", texture.data.dtype)
-        if layer.kind == "labels":
-            node.set_colors(colors.rgba())
         node.set_voxel_size(texture.voxel_um_zyx[::-1])
         node.allocate(texture.data.shape)
         node.relative_step_size = self._step
         # With another transform the shader would be compiled anew.
         node.transform.scale = texture.voxel_um_zyx[::-1]
         node.transform.translate = texture.first_um_zyx[::-1]
-        self._shown[layer.key] = _Shown(layer, node, texture)
+        shown = self._shown[layer.key] = _Shown(layer, node, texture)
+        if layer.kind == "labels":
+            shown.label_colors = colors
+            self._color_labels(shown)
 
     def fill(self, layer_key: str, first_zyx: ShapeZYX, block: npt.NDArray[Any]) -> None:
         """Send some voxels of a layer to the card."""
@@ -175,8 +180,12 @@ class SpaceScene:
         self.canvas.update()
 
     def set_mesh(self, mesh: MeshData | None) -> None:
-        """Show the surfaces of the chosen cells."""
+        """Show the surfaces of the chosen cells, and other cells darker while there are some."""
         self._marks.set_mesh(mesh)
+        if self._has_chosen != (mesh is not None):
+            self._has_chosen = mesh is not None
+            for shown in self._shown.values():
+                self._color_labels(shown)
         self.canvas.update()
 
     # ---- Camera ----
@@ -215,6 +224,14 @@ class SpaceScene:
     def _set_coarse(self, is_coarse: bool) -> None:
         for shown in self._shown.values():
             shown.node.relative_step_size = self._step * (_COARSE_STEPS if is_coarse else 1)
+
+    def _color_labels(self, shown: _Shown) -> None:
+        if shown.label_colors is None:
+            return
+        rgba = shown.label_colors.rgba()
+        if self._has_chosen:
+            rgba[:, :3] *= _BESIDE_CHOSEN
+        shown.node.set_colors(rgba)
 
     def _set_image_look(self, shown: _Shown, look: LayerLook) -> None:
         node, space = shown.node, self._space

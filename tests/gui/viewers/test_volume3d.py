@@ -283,6 +283,16 @@ def test_the_chosen_cell_is_drawn_white(drawn: Viewer, settled: Waiter) -> None:
 
 
 @pytest.mark.gl
+def test_other_cells_are_darker_while_one_is_chosen(drawn: Viewer, settled: Waiter) -> None:
+    drawn.state.set_look("image", visible=False)
+    before = n_colored(drawn)
+    drawn.highlight([303])
+    settled(lambda: n_colored(drawn) < 0.5 * before)
+    drawn.highlight([])
+    settled(lambda: n_colored(drawn) == before)
+
+
+@pytest.mark.gl
 def test_a_volume_too_large_for_the_card_is_shown_coarser_and_says_so(
     empty_viewer: Viewer, settled: Waiter, qtbot: QtBot
 ) -> None:
