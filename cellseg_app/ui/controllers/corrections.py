@@ -225,7 +225,8 @@ class CorrectionsController(QObject):
             self._tuning.show_count()
             return
         state = f"{edits_sentence(cells.edits)} Not saved yet."
-        self._bar.show_count(count_sentence(cells.n_cells, ""), state, can_apply=False)
+        count = count_sentence(cells.n_cells, "")
+        self._bar.show_count(count, state, can_apply=False, can_save=True)
 
     def _on_progressed(self, report: Progress) -> None:
         share = report.done / report.total if report.total > 0 else 0

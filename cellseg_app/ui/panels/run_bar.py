@@ -63,13 +63,16 @@ class RunBar(QWidget):
         self.estimate.setText(sentence)
         self.estimate.setVisible(bool(sentence))
 
-    def show_count(self, count: str, state: str, *, can_apply: bool) -> None:
-        """Show how many cells there are, and where that number comes from."""
+    def show_count(
+        self, count: str, state: str, *, can_apply: bool, can_save: bool = False
+    ) -> None:
+        """Show how many cells there are, where that number comes from, and what saves them."""
         self.tuning.setVisible(bool(count))
         self.count.setText(count)
         self.count_state.setText(state)
         for button in self.apply_buttons:
             button.setVisible(can_apply)
+        self.save_corrections.setVisible(can_save)
 
     def offer_class(self, index: int | None) -> None:
         """Offer to tell the cells of another class apart; None for no offer."""
@@ -93,6 +96,8 @@ class RunBar(QWidget):
             _button(self._actions["apply_here"]),
             _button(self._actions["apply_all"]),
         ]
+        self.save_corrections = _button(self._actions["save_corrections"])
+        self.save_corrections.hide()
         grid = QGridLayout(self.tuning)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(3)
@@ -102,6 +107,7 @@ class RunBar(QWidget):
         grid.addWidget(self.count_state, 1, 0, 1, 2)
         for place, button in enumerate(self.apply_buttons):
             grid.addWidget(button, 2, place)
+        grid.addWidget(self.save_corrections, 2, 0, 1, 2)
         grid.addWidget(self.use_class, 3, 0, 1, 2)
         self.tuning.hide()
         return self.tuning

@@ -90,8 +90,11 @@ def test_window_and_command_line_correct_alike(
 ) -> None:
     correct_much(user, monkeypatch)
     shown, n = user.shown_labels(), len(user.table)
-    user.driver.press("save_corrections")
+    button = user.window.run_bar.save_corrections
+    assert button.isVisible()
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     user.driver.until(lambda: user.window.scene.corrected is None)
+    user.driver.until(lambda: not button.isVisible())
     record = user.saved()
     assert record.corrections is not None
     log = tmp_path / "edits.json"
