@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from cellseg_app.cluster.placing import Placing
 from cellseg_app.core.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Tasks under way per worker: one it works on, one that waits, one that is late.
-_PER_WORKER: Final = 3
+# Tasks under way or ended, per thread of a worker, while the result of an earlier one is awaited.
+_PER_THREAD: Final = 4
 # Tries after a failure that is no user's fault, such as a disk that did not answer.
 _RETRIES: Final = 2
 _TICK_S: Final = 0.25
@@ -87,37 +88,45 @@ class DaskCluster:
         # A task of its own: sent to each worker once, and made again if all who have it are lost.
         shared = self.client.submit(_same, work, pure=False)
         running: deque[Future] = deque()
-        left = iter(items)
-        vigil = _Vigil(self)
+        placing, vigil = Placing(self.client), _Vigil(self)
+        n_sent = 0
         try:
-            while True:
-                for item in left:
-                    running.append(
-                        self.client.submit(_call, shared, item, pure=False, retries=_RETRIES)
-                    )
-                    if len(running) >= _PER_WORKER * self.n_workers:
+            while n_sent < len(items) or running:
+                for worker in placing.free():
+                    if n_sent == len(items) or len(running) >= _PER_THREAD * placing.n_threads:
                         break
-                if not running:
-                    return
-                yield self._result(running[0], vigil, waiting)
-                running.popleft().release()
+                    running.append(self._sent(shared, items[n_sent], worker))
+                    placing.given(worker, running[-1])
+                    n_sent += 1
+                if running and running[0].done():
+                    yield _result(running[0])
+                    running.popleft().release()
+                else:
+                    placing.wait(_TICK_S)
+                    vigil.look()
+                    if waiting is not None:
+                        waiting()
         finally:
             self.client.cancel([*running, shared])
 
-    def _result(self, future: Future, vigil: _Vigil, waiting: Callable[[], None] | None) -> Any:  # noqa: ANN401
-        from distributed import wait
+    def _sent(self, shared: Future, item: object, worker: str) -> Future:
+        return self.client.submit(
+            _call,
+            shared,
+            item,
+            pure=False,
+            retries=_RETRIES,
+            workers=[worker],
+            # Where that worker is lost.
+            allow_other_workers=True,
+        )
 
-        while not future.done():
-            try:
-                wait(future, timeout=_TICK_S)
-            except TimeoutError:
-                vigil.look()
-                if waiting is not None:
-                    waiting()
-        result = future.result()
-        if isinstance(result, _Failed):
-            raise result.error
-        return result
+
+def _result(future: Future) -> Any:  # noqa: ANN401
+    result = future.result()
+    if isinstance(result, _Failed):
+        raise result.error
+    return result
 
 
 class _Vigil:

@@ -249,6 +249,19 @@ def test_a_run_stopped_on_a_cluster_goes_on_without_it(
     assert next(report for report in reports if report.stage == "network").done > 0
 
 
+def test_long_tasks_go_to_whoever_is_free_however_short_those_before_were() -> None:
+    def sleep(seconds: float) -> int:
+        time.sleep(seconds)
+        return os.getpid()
+
+    with cluster_at("local:2", lambda _: None) as cluster:
+        cluster.client.wait_for_workers(2)
+        # The scheduler expects of later tasks that they are as short.
+        list(cluster.map(range(200), abs))
+        first, *others = cluster.map([4.0, 0.6, 0.6, 0.6], sleep)
+    assert first not in others
+
+
 def test_what_a_user_did_wrong_is_said_as_without_a_cluster() -> None:
     def refuse(item: int) -> int:
         if item == 3:
