@@ -176,6 +176,11 @@ def _style_sheet(c: Colors) -> str:
     QFrame[role="banner"] {{
         background: {c.raised}; border: 1px solid {c.line}; border-radius: 4px;
     }}
+    QCheckBox::indicator:unchecked, QListWidget::indicator:unchecked {{
+        border: 1px solid {c.faint}; border-radius: 2px; background: {c.base};
+    }}
+    QCheckBox::indicator:unchecked:disabled {{ border-color: {c.line}; }}
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QDockWidget {{ font-weight: 600; }}
     QDockWidget::title {{ background: {c.raised}; padding: 5px 8px; }}
     QMainWindow::separator {{ background: {c.line}; width: 3px; height: 3px; }}

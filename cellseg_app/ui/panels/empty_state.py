@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -28,11 +28,24 @@ class EmptyState(QWidget):
         column.addWidget(self.title)
         column.addWidget(self.sentence)
         for action in actions:
-            button = QPushButton(action.icon(), action.text())
-            button.setToolTip(action.toolTip())
-            button.clicked.connect(action.trigger)
+            button = _ActionButton(action)
             column.addWidget(button, alignment=Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(2)
+
+
+class _ActionButton(QPushButton):
+    """Does what an action does, and has its icon, which another theme draws in another colour."""
+
+    def __init__(self, action: QAction) -> None:
+        super().__init__(action.icon(), action.text())
+        self._action = action
+        self.setToolTip(action.toolTip())
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._on_action_changed)
+
+    @Slot()
+    def _on_action_changed(self) -> None:
+        self.setIcon(self._action.icon())
 
 
 class Panel(QStackedWidget):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from cellseg_app.core.errors import InputError
@@ -22,10 +22,11 @@ from cellseg_app.ui.dialogs.reports import BugDialog, report_text, save_bundle
 from cellseg_app.ui.garbage import GuiThreadGarbage
 from cellseg_app.ui.icons import app_icon
 from cellseg_app.ui.menu_order import MENUS, TOOLBAR
+from cellseg_app.ui.panels.empty_state import EmptyState
 from cellseg_app.ui.panels.message_bar import MessageBar, Offer
 from cellseg_app.ui.panels.progress_panel import duration, progress_sentence
-from cellseg_app.ui.qt_actions import make_actions
-from cellseg_app.ui.theme import DARK, LIGHT, Appearance
+from cellseg_app.ui.qt_actions import color_icons, make_actions
+from cellseg_app.ui.theme import DARK, LIGHT, Appearance, Colors
 from cellseg_app.workers.jobs import Crash
 from cellseg_app.workers.live import PatchedLabels
 
@@ -60,6 +61,43 @@ def test_every_icon_is_drawn_in_the_colour_of_the_theme(qapp: QApplication) -> N
             ]
             assert inked, info.key
             assert all(color.red() > 200 and color.green() < 60 for color in inked)
+
+
+@pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
+def test_a_box_that_is_not_ticked_is_seen(colors: Colors, qtbot: QtBot) -> None:
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    appearance = Appearance(app, "dark" if colors is DARK else "light")
+    box = QCheckBox()
+    qtbot.addWidget(box)
+    box.resize(40, 20)
+    picture = box.grab().toImage()
+    edge = QColor(colors.window).lightness()
+    most = max(
+        abs(picture.pixelColor(x, picture.height() // 2).lightness() - edge)
+        for x in range(picture.width())
+    )
+    appearance.choose("light")
+    assert most > 60
+
+
+def test_buttons_of_an_empty_panel_follow_the_theme(qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    actions = make_actions(parent, LIGHT.text)
+    empty = EmptyState("Nothing yet", "Open something.", (actions["open"],))
+    qtbot.addWidget(empty)
+    button = empty.findChild(QPushButton)
+    assert isinstance(button, QPushButton)
+
+    def brightest() -> int:
+        picture = button.icon().pixmap(32, 32).toImage()
+        seen = [picture.pixelColor(x, y) for x in range(32) for y in range(32)]
+        return max(color.lightness() for color in seen if color.alpha() > 128)
+
+    assert brightest() < 100
+    color_icons(actions, DARK.text)
+    assert brightest() > 150
 
 
 def test_the_program_has_an_icon(qapp: QApplication) -> None:
