@@ -96,15 +96,16 @@ class _Faces(Generic[Extra]):
     """What is left of a block: its first planes, its extra layers, its measurements."""
 
     n: int
-    statistics: PieceStatistics
+    statistics: PieceStatistics | None
     low: tuple[Labels, Labels, Labels]
     handed_on: dict[Offset, Labels]
     extra: Extra | None = None
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For keeping on disk."""
-        packed = prefixed("statistics_", self.statistics.arrays())
-        packed["n"] = np.asarray(self.n)
+        packed: dict[str, npt.NDArray[Any]] = {"n": np.asarray(self.n)}
+        if self.statistics is not None:
+            packed |= prefixed("statistics_", self.statistics.arrays())
         packed |= {f"low_{axis}": plane for axis, plane in enumerate(self.low)}
         packed |= {f"on_{_LATER.index(to)}": layer for to, layer in self.handed_on.items()}
         if self.extra is not None:
@@ -183,19 +184,23 @@ def join_pieces(
     once = work if kept is None else kept.keeping(stage, work, _unpacked(extra_of))
 
     def faces_of(core: Region) -> _Faces[Extra]:
-        return once(core) if kept is None else replace(once(core), extra=None)
+        # What can be read again does not wait in memory.
+        return once(core) if kept is None else replace(once(core), extra=None, statistics=None)
+
+    def statistics_of(core: Region, known: PieceStatistics | None) -> PieceStatistics:
+        return cast(PieceStatistics, known if kept is None else once(core).statistics)
 
     def handed_on(core: Region, extra: Extra | None) -> Extra:
         return cast(Extra, extra if kept is None else once(core).extra)
 
     seams, total = _Seams(), 0
     joined: JoinedPieces[Extra] = JoinedPieces(_NO_IDS, 0, PieceStatistics.empty(0), [])
-    statistics: list[tuple[int, PieceStatistics]] = []
+    statistics: list[tuple[int, Callable[[], PieceStatistics]]] = []
     blocks = block_regions(shape, plan.block_zyx)
     for core, faces in zip(blocks, plan.map(shape, faces_of, stage=stage), strict=True):
         seams.add(_grid(core, plan.block_zyx), faces, total)
         if faces.n:
-            statistics.append((total, faces.statistics))
+            statistics.append((total, partial(statistics_of, core, faces.statistics)))
             joined.extras.append((total, partial(handed_on, core, faces.extra)))
             joined.offsets[region_origin(core)] = (total, faces.n)
         total += faces.n
@@ -260,19 +265,16 @@ def _low_part(low: tuple[Labels, Labels, Labels], offset: Offset) -> Labels:
 def _join(
     total: int,
     links: tuple[Ids, Ids],
-    statistics: list[tuple[int, PieceStatistics]],
+    statistics: list[tuple[int, Callable[[], PieceStatistics]]],
     joined: JoinedPieces[Extra],
 ) -> JoinedPieces[Extra]:
-    pieces = PieceStatistics.empty(total)
-    while statistics:
-        offset, part = statistics.pop()
-        ids = slice(offset + 1, offset + len(part.count))
-        pieces.count[ids] = part.count[1:]
-        pieces.first[ids] = part.first[1:]
-        pieces.border[ids] = part.border[1:]
     n_groups, group = unite(total + 1, links)
     # Nothing is ever linked to the background, so it is a group of its own; make that group 0.
     group[group == 0] = group[0]
     group[0] = 0
-    wholes = pieces.by_group(group, n_groups - 1)
+    wholes = PieceStatistics.empty(n_groups - 1)
+    while statistics:
+        offset, read = statistics.pop()
+        part = read().part(slice(1, None))
+        wholes.collect(group[offset + 1 : offset + 1 + len(part.count)], part)
     return replace(joined, group=group, n_groups=n_groups - 1, statistics=wholes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import fastremap
@@ -16,7 +17,8 @@ from cellseg_app.analysis.blockwise import (
     WritableArray,
     shape_zyx,
 )
-from cellseg_app.analysis.pieces import PieceStatistics, measure_pieces
+from cellseg_app.analysis.moments import Integers
+from cellseg_app.analysis.pieces import AT_ONCE, PieceStatistics, measure_pieces
 from cellseg_app.core.blocks import (
     Region,
     block_regions,
@@ -28,6 +30,7 @@ from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import LazyArray, ShapeZYX
 
 _MOST_IN_32_BITS = np.iinfo(np.uint32).max
+_MARK_EVERY = 64
 
 
 def id_dtype(n: int) -> np.dtype[Any]:
@@ -55,7 +58,8 @@ def kept_objects(
         Whether those it cuts are dropped.
     """
     keep = statistics.count >= max(1, min_size_voxels)
-    keep &= statistics.count >= np.where(statistics.border, min_uncut_voxels // 2, min_uncut_voxels)
+    cut = statistics.border & (statistics.count >= min_uncut_voxels // 2)
+    keep &= cut | (statistics.count >= min_uncut_voxels)
     if remove_border:
         keep &= ~statistics.border
     keep[0] = False
@@ -67,11 +71,23 @@ def raster_numbers(statistics: PieceStatistics, keep: Bools) -> tuple[int, Label
 
     The order of first voxels does not depend on blocks or threads, and neither do the ids.
     """
-    ids = np.flatnonzero(keep)
-    order = ids[np.argsort(statistics.first[ids])]
-    numbers = np.zeros(len(keep), id_dtype(len(order)))
-    numbers[order] = np.arange(1, len(order) + 1, dtype=numbers.dtype)
-    return len(order), numbers
+    first = statistics.first
+    n = int(np.count_nonzero(keep))
+    numbers = np.zeros(len(keep), id_dtype(n))
+    done = 0
+    for begin, end in _ranges(first):
+        ids = np.flatnonzero(keep & (first >= begin) & (first < end))
+        order = ids[np.argsort(first[ids])]
+        numbers[order] = np.arange(done + 1, done + len(order) + 1, dtype=numbers.dtype)
+        done += len(order)
+    return n, numbers
+
+
+def _ranges(first: Integers) -> Iterator[tuple[int, int]]:
+    """Ranges of raster indices in which few of the first voxels lie each; together all."""
+    marks = np.sort(first[::_MARK_EVERY])[AT_ONCE // _MARK_EVERY :: AT_ONCE // _MARK_EVERY]
+    bounds = [0, *np.unique(marks).tolist(), np.iinfo(np.int64).max]
+    yield from itertools.pairwise(bounds)
 
 
 def finish_labels(

@@ -16,7 +16,8 @@ from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.volume import ShapeZYX
 
 _NO_VOXEL = np.iinfo(np.int64).max
-_AT_ONCE = 2**20
+# Ids worked on together, so that what is made of them does not count.
+AT_ONCE = 2**20
 _MOST_IN_32_BITS = np.iinfo(np.int32).max
 _MOST_NODES = _MOST_IN_32_BITS - 1
 
@@ -55,17 +56,36 @@ class PieceStatistics:
         self.first[ids] = np.minimum(self.first[ids], part.first)
         self.border[ids] |= part.border
 
+    def collect(self, ids: Ids, part: PieceStatistics) -> None:
+        """The same where `ids` may name one id often, 0 for what is dropped."""
+        np.add.at(self.count, ids, part.count)
+        np.minimum.at(self.first, ids, part.first)
+        np.logical_or.at(self.border, ids, part.border)
+        self._clear(0)
+
     def by_group(self, group: Ids, n_groups: int) -> PieceStatistics:
         """The same measurements of groups 1…n_groups, where `group` is 0 for what is dropped."""
         total = PieceStatistics.empty(n_groups)
         # NumPy copies the indices it is given in other types than its own.
-        for start in range(0, len(group), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            np.add.at(total.count, group[part], self.count[part])
-            np.minimum.at(total.first, group[part], self.first[part])
-            np.logical_or.at(total.border, group[part], self.border[part])
-        total.count[0], total.first[0], total.border[0] = 0, _NO_VOXEL, False
+        for start in range(0, len(group), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            total.collect(group[part], self.part(part))
         return total
+
+    def part(self, ids: slice | Ids) -> PieceStatistics:
+        """Of some ids."""
+        return PieceStatistics(self.count[ids], self.first[ids], self.border[ids])
+
+    def lead(self, to: Ids) -> None:
+        """Give each id's measurements to `to[id]`; where that is another one, that one stays."""
+        for start in range(0, len(to), AT_ONCE):
+            part = to[start : start + AT_ONCE]
+            leaving = start + np.flatnonzero(part != np.arange(start, start + len(part)))
+            self.collect(to[leaving], self.part(leaving))
+            self._clear(leaving)
+
+    def _clear(self, ids: int | Ids) -> None:
+        self.count[ids], self.first[ids], self.border[ids] = 0, _NO_VOXEL, False
 
 
 def measure_pieces(labels: Labels, n: int, core: Region, *, shape: ShapeZYX) -> PieceStatistics:

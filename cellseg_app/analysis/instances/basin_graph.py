@@ -20,8 +20,9 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from cellseg_app.analysis.blockwise import Floats, Ids
 from cellseg_app.analysis.instances.basins import Passes, highest_passes
 from cellseg_app.analysis.joining import JoinedPieces
-from cellseg_app.analysis.pair_keys import pair_keys, pairs_of
-from cellseg_app.analysis.pieces import PieceStatistics, refuse_too_many
+from cellseg_app.analysis.moments import Integers
+from cellseg_app.analysis.pair_keys import pair_keys
+from cellseg_app.analysis.pieces import refuse_too_many
 
 # Passes looked at as Python's own numbers, which take ten times the memory.
 _AT_ONCE = 2**16
@@ -49,33 +50,26 @@ Found = TypeVar("Found", bound=OfBasins)
 
 @dataclass(frozen=True, slots=True)
 class BasinGraph:
-    """Basins 1…n in the raster order of their first voxels.
+    """Basins 1…n, numbered as the wholes of `join_pieces` are.
 
     Attributes
     ----------
-    basin_of_piece
-        Basin of every piece in the label array.
     n
         Number of basins.
     peak
         Height of each basin's peak; index 0 unused.
-    keys, heights
-        The passes that may lie on the maximum spanning forest, highest first, equal ones by keys:
-        those of the lower basin's id and the other's.
-    statistics
-        Of the basins.
+    passes
+        Those that may lie on the maximum spanning forest, highest first, equal ones by the first
+        voxels of the basins: those of the earlier one, then those of the other.
     """
 
-    basin_of_piece: Ids
     n: int
     peak: Floats
-    keys: npt.NDArray[np.uint64]
-    heights: Floats
-    statistics: PieceStatistics
+    passes: Passes
 
 
 def build_graph(joined: JoinedPieces[Found]) -> BasinGraph:
-    """The graph of all basins; its numbering does not depend on the blocks.
+    """The graph of all basins; the order of its passes does not depend on the blocks.
 
     Parameters
     ----------
@@ -88,23 +82,18 @@ def build_graph(joined: JoinedPieces[Found]) -> BasinGraph:
     SettingsError
         There are more basins than a graph can hold.
     """
-    n = joined.n_groups
+    n, first_voxel = joined.n_groups, joined.statistics.first
     refuse_too_many(n)
-    rank = np.zeros(n + 1, np.int32)
-    rank[np.argsort(joined.statistics.first[1:]) + 1] = np.arange(1, n + 1, dtype=np.int32)
-    basin_of_piece = rank[joined.group]
     peak = np.full(n + 1, -np.inf, np.float32)
-    keys, heights = [np.zeros(0, np.uint64)], [np.zeros(0, np.float32)]
+    none = np.zeros(0, np.uint32)
+    forests = [Passes(none, none, np.zeros(0, np.float32))]
     while joined.extras:
         offset, read = joined.extras.pop()
         found = read()
-        own = basin_of_piece[offset : offset + len(found.peak)]
+        own = joined.group[offset : offset + len(found.peak)]
         np.maximum.at(peak, own[1:], found.peak[1:])
-        forest = _forest(own, found.passes)
-        keys.append(pair_keys(forest.first, forest.second))
-        heights.append(forest.height)
-    ordered = _highest_first(keys, heights)
-    return BasinGraph(basin_of_piece, n, peak, *ordered, joined.statistics.by_group(rank, n))
+        forests.append(_forest(own, found.passes, first_voxel))
+    return BasinGraph(n, peak, _highest_first(_all_of(forests), first_voxel))
 
 
 def merge_from_seeds(graph: BasinGraph, seed: Ids) -> Ids:
@@ -133,6 +122,19 @@ def merge_from_seeds(graph: BasinGraph, seed: Ids) -> Ids:
     return np.frombuffer(owner, np.int32)[root]
 
 
+def shallow_passes(passes: Passes, peak: Floats, depth: float) -> Passes:
+    """Those of a block's passes that may make two basins one in `merge_shallow`.
+
+    Wholes are never lower than their basins: a pass too low for these is too low for those.
+    """
+    low = np.minimum(peak[passes.first], peak[passes.second]).astype(np.float64)
+    # Of a peak in another block nothing is known.
+    known = np.isfinite(low)
+    low[~known] = 0
+    some = ~known | (passes.height >= (1.0 - depth) * low)
+    return Passes(passes.first[some], passes.second[some], passes.height[some])
+
+
 def merge_shallow(graph: BasinGraph, depth: float) -> Ids:
     """Whole of each basin after merging those the pass hardly parts, as the root basin's id.
 
@@ -155,20 +157,19 @@ def merge_shallow(graph: BasinGraph, depth: float) -> Ids:
 def _merge(graph: BasinGraph, meet: Callable[[int, int, float], bool]) -> Ids:
     """Lead wholes together at the passes, highest first; `meet` says whether they become one.
 
-    Only passes of the maximum spanning forest are asked for: those between basins that no way over
-    higher ones connects (Kruskal 1956).
+    It must not take back a refusal at a lower pass between wholes that have only grown: then
+    passes off the spanning forest change nothing (Kruskal 1956), for two wholes that a way over
+    higher passes connects were kept apart at one of them already.
     """
-    whole, connected = (_numbers("i", np.arange(graph.n + 1, dtype=np.int32)) for _ in range(2))
-    for start in range(0, len(graph.keys), _AT_ONCE):
-        keys = graph.keys[start : start + _AT_ONCE]
-        low, high = pairs_of(keys)
-        heights = graph.heights[start : start + _AT_ONCE]
-        for a, b, height in zip(low.tolist(), high.tolist(), heights.tolist(), strict=True):
-            if not _unite(connected, _root(connected, a), _root(connected, b)):
-                continue
+    whole = _numbers("i", np.arange(graph.n + 1, dtype=np.int32))
+    passes = graph.passes
+    for start in range(0, len(passes.height), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        ends = (passes.first[part].tolist(), passes.second[part].tolist())
+        for a, b, height in zip(*ends, passes.height[part].tolist(), strict=True):
             root_a, root_b = _root(whole, a), _root(whole, b)
-            if meet(root_a, root_b, height):
-                _unite(whole, root_a, root_b)
+            if root_a != root_b and meet(root_a, root_b, height):
+                whole[max(root_a, root_b)] = min(root_a, root_b)
     pointer: Ids = np.frombuffer(whole, np.int32)
     while True:
         further = pointer[pointer]
@@ -184,14 +185,6 @@ def _root(parent: array[int], node: int) -> int:
     return node
 
 
-def _unite(parent: array[int], root_a: int, root_b: int) -> bool:
-    """Make two trees one, if they are two."""
-    if root_a == root_b:
-        return False
-    parent[max(root_a, root_b)] = min(root_a, root_b)
-    return True
-
-
 def _numbers(typecode: str, values: npt.NDArray[Any]) -> array[Any]:
     """Numbers that Python changes one by one, in the memory that NumPy would take."""
     made = array(typecode)
@@ -199,7 +192,7 @@ def _numbers(typecode: str, values: npt.NDArray[Any]) -> array[Any]:
     return made
 
 
-def _forest(basin_of_piece: Ids, passes: Passes) -> Passes:
+def _forest(basin_of_piece: Ids, passes: Passes, first_voxel: Integers) -> Passes:
     """Those of a block's passes that may lie on the tree of the whole volume, between basins.
 
     The lowest pass of a circle is on no such tree, and a circle within a block is one of the whole.
@@ -207,34 +200,34 @@ def _forest(basin_of_piece: Ids, passes: Passes) -> Passes:
     a, b = basin_of_piece[passes.first], basin_of_piece[passes.second]
     apart = a != b
     a, b = a[apart], b[apart]
-    whole = highest_passes(pair_keys(np.minimum(a, b), np.maximum(a, b)), passes.height[apart])
+    earlier = first_voxel[a] < first_voxel[b]
+    keys = pair_keys(np.where(earlier, a, b), np.where(earlier, b, a))
+    whole = _highest_first(highest_passes(keys, passes.height[apart]), first_voxel)
     n = len(whole.height)
     basins, places = np.unique(np.concatenate([whole.first, whole.second]), return_inverse=True)
     ends = places.astype(np.uint32)
-    tree = _spanning_tree(len(basins), Passes(ends[:n], ends[n:], whole.height))
-    return Passes(basins[tree.first], basins[tree.second], tree.height)
+    return _spanning_tree(len(basins), Passes(ends[:n], ends[n:], whole.height), whole)
 
 
-def _highest_first(
-    keys: list[npt.NDArray[np.uint64]], heights: list[Floats]
-) -> tuple[npt.NDArray[np.uint64], Floats]:
-    """All passes in order; the lists are emptied, so that none is there twice."""
-    all_keys, all_heights = np.concatenate(keys), np.concatenate(heights)
-    keys.clear()
-    heights.clear()
-    order = np.lexsort((all_keys, -all_heights))
-    return all_keys[order], all_heights[order]
+def _all_of(parts: list[Passes]) -> Passes:
+    """One after the other; the list is emptied, so that none is there twice."""
+    first, second, height = zip(*((p.first, p.second, p.height) for p in parts), strict=True)
+    parts.clear()
+    return Passes(np.concatenate(first), np.concatenate(second), np.concatenate(height))
 
 
-def _spanning_tree(n: int, passes: Passes) -> Passes:
-    """Passes of the maximum spanning forest, highest first, equal ones by their basins' ids."""
-    order = np.argsort(-passes.height, kind="stable")
+def _highest_first(passes: Passes, first_voxel: Integers) -> Passes:
+    """Passes in order; `first` of each must be the basin whose first voxel comes first."""
+    by = (first_voxel[passes.second], first_voxel[passes.first], -passes.height)
+    order = np.lexsort(by)
+    return Passes(passes.first[order], passes.second[order], passes.height[order])
+
+
+def _spanning_tree(n: int, places: Passes, passes: Passes) -> Passes:
+    """Those of ordered passes that are on the maximum spanning forest; earlier ones go first."""
     # Ranks instead of heights: all different, so that there is only one tree, and never 0, which a
     # sparse graph would read as no edge.
-    rank = np.arange(1, len(order) + 1, dtype=np.float64)
-    graph = coo_array(
-        (rank, (passes.first[order], passes.second[order])), shape=(n + 1, n + 1)
-    ).tocsr()
-    kept = np.sort(minimum_spanning_tree(graph, overwrite=True).tocoo().data.astype(np.intp)) - 1
-    chosen = order[kept]
+    rank = np.arange(1, len(passes.height) + 1, dtype=np.float64)
+    graph = coo_array((rank, (places.first, places.second)), shape=(n, n)).tocsr()
+    chosen = np.sort(minimum_spanning_tree(graph, overwrite=True).tocoo().data.astype(np.intp)) - 1
     return Passes(passes.first[chosen], passes.second[chosen], passes.height[chosen])

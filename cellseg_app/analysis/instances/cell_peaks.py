@@ -10,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.analysis.blockwise import Floats
-from cellseg_app.analysis.instances.basin_graph import build_graph, merge_shallow
+from cellseg_app.analysis.instances.basin_graph import (
+    build_graph,
+    merge_shallow,
+    shallow_passes,
+)
 from cellseg_app.analysis.instances.basins import Passes, find_basins
 from cellseg_app.analysis.instances.job import InstanceJob, InstanceResult, MethodSpec
 from cellseg_app.analysis.instances.landscape import (
@@ -20,8 +24,9 @@ from cellseg_app.analysis.instances.landscape import (
 )
 from cellseg_app.analysis.joining import BlockPieces, join_pieces
 from cellseg_app.analysis.kept import Arrays, part_of, prefixed
+from cellseg_app.analysis.moments import Integers
 from cellseg_app.analysis.numbering import finish_pieces, kept_objects
-from cellseg_app.analysis.pieces import PieceStatistics
+from cellseg_app.analysis.pieces import AT_ONCE, PieceStatistics
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.settings import InstanceSettings
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
@@ -92,18 +97,17 @@ def segment(job: InstanceJob) -> InstanceResult:
     depth = own_depth if options.seed_depth is None else options.seed_depth
 
     def label_block(reach: Region) -> BlockPieces[_Found] | None:
-        return _label_block(job, landscape, reach)
+        return _label_block(job, landscape, reach, depth=depth)
 
     joined = join_pieces(
         label_block, job.pieces, plan=job.plan, stage="Finding peaks", extra_of=_Found.of
     )
-    offsets, graph = joined.offsets, build_graph(joined)
+    cell = merge_shallow(build_graph(joined), depth)
+    objects, offsets = joined.statistics, joined.offsets
+    objects.lead(cell)
+    cell_of_piece = cell[joined.group]
     # Of millions of cells, what is not needed any more would be the most there is in memory.
-    del joined
-    cell = merge_shallow(graph, depth)
-    objects = graph.statistics.by_group(cell, graph.n)
-    cell_of_piece = cell[graph.basin_of_piece]
-    del graph, cell
+    del joined, cell
     min_size = options.min_size_voxels
     if min_size is None:
         min_size = smallest_believable(objects)
@@ -139,16 +143,29 @@ def smallest_believable(objects: PieceStatistics) -> int:
 
     Weighted by volume, the median does not mind however many specks there are.
     """
-    sizes = np.sort(objects.count[objects.count > 0])
+    sizes, numbers = _sizes(objects.count)
     if not len(sizes):
         return _SMALLEST
-    total = np.cumsum(sizes)
+    total = np.cumsum(sizes * numbers)
     typical = sizes[int(np.searchsorted(total, total[-1] / 2))]
     return max(_SMALLEST, round(float(typical) * _SMALLEST_SHARE))
 
 
+def _sizes(count: Integers) -> tuple[Integers, Integers]:
+    """The sizes there are, ascending, and how many objects have each; 0 is none."""
+    sizes = numbers = np.zeros(0, np.int64)
+    for start in range(0, len(count), AT_ONCE):
+        more, times = np.unique(count[start : start + AT_ONCE], return_counts=True)
+        sizes, place = np.unique(np.concatenate([sizes, more]), return_inverse=True)
+        times = np.concatenate([numbers, times])
+        numbers = np.zeros(len(sizes), np.int64)
+        np.add.at(numbers, place, times)
+    some = sizes > 0
+    return sizes[some], numbers[some]
+
+
 def _label_block(
-    job: InstanceJob, landscape: Landscape, reach: Region
+    job: InstanceJob, landscape: Landscape, reach: Region, *, depth: float
 ) -> BlockPieces[_Found] | None:
     if job.nothing_above(reach, landscape.threshold):
         return None
@@ -158,7 +175,8 @@ def _label_block(
     basins = find_basins(heights)
     if basins is None:
         return None
-    return BlockPieces(basins.labels, basins.n, _Found(basins.peak, basins.passes))
+    passes = shallow_passes(basins.passes, basins.peak, depth)
+    return BlockPieces(basins.labels, basins.n, _Found(basins.peak, passes))
 
 
 def _halo(options: InstanceSettings, spacing: SpacingZYX | None) -> ShapeZYX:

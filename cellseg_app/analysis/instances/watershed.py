@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_app.analysis.blockwise import Bools, Floats, Ids, Labels
-from cellseg_app.analysis.instances.basin_graph import BasinGraph, build_graph, merge_from_seeds
+from cellseg_app.analysis.instances.basin_graph import build_graph, merge_from_seeds
 from cellseg_app.analysis.instances.basins import Passes, find_basins
 from cellseg_app.analysis.instances.job import (
     InstanceJob,
@@ -20,7 +20,7 @@ from cellseg_app.analysis.instances.job import (
     framed,
     with_halo,
 )
-from cellseg_app.analysis.joining import BlockPieces, join_pieces
+from cellseg_app.analysis.joining import BlockPieces, JoinedPieces, join_pieces
 from cellseg_app.analysis.kept import Arrays, part_of, prefixed
 from cellseg_app.analysis.numbering import finish_pieces, kept_objects
 from cellseg_app.analysis.pair_keys import pair_keys, pairs_of
@@ -90,14 +90,14 @@ def segment(job: InstanceJob) -> InstanceResult:
     )
     parts = [(offset, *_of_seeds(read())) for offset, read in joined.extras]
     graph = build_graph(joined)
-    seed = _seeds(graph, parts, min_seed)
+    seed = _seeds(joined, parts, min_seed)
     owner = merge_from_seeds(graph, seed)
-    objects = graph.statistics.by_group(owner, int(seed.max(initial=0)))
+    objects = joined.statistics.by_group(owner, int(seed.max(initial=0)))
     n_cells = finish_pieces(
         job.pieces,
         job.labels_out,
         joined.offsets,
-        owner[graph.basin_of_piece],
+        owner[joined.group],
         objects,
         keep=kept_objects(objects, min_size_voxels=min_size, remove_border=options.remove_border),
         plan=job.plan,
@@ -153,17 +153,17 @@ def _of_seeds(found: _Found) -> tuple[npt.NDArray[np.int64], tuple[Ids, Ids]]:
     return found.seed_count, found.same_seed
 
 
-def _seeds(graph: BasinGraph, parts: Sequence[_SeedParts], min_seed: int) -> Ids:
+def _seeds(joined: JoinedPieces[_Found], parts: Sequence[_SeedParts], min_seed: int) -> Ids:
     """Number of the seed within each basin; 0 where there is none or it is too small."""
-    piece_basin = graph.basin_of_piece
-    size = np.zeros(graph.n + 1, np.int64)
+    piece_basin = joined.group
+    size = np.zeros(joined.n_groups + 1, np.int64)
     links: tuple[list[Ids], list[Ids]] = ([np.zeros(0, np.intp)], [np.zeros(0, np.intp)])
     for offset, count, same_seed in parts:
         own = piece_basin[offset + 1 : offset + len(count)]
         np.add.at(size, own, count[1:])
         for side, part in zip(links, same_seed, strict=True):
             side.append(piece_basin[part + offset])
-    n, group = unite(graph.n + 1, (np.concatenate(links[0]), np.concatenate(links[1])))
+    n, group = unite(joined.n_groups + 1, (np.concatenate(links[0]), np.concatenate(links[1])))
     total = np.zeros(n, np.int64)
     np.add.at(total, group, size)
     return np.where((size > 0) & (total[group] >= min_seed), group + 1, 0)
