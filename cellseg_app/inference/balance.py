@@ -1,15 +1,16 @@
 """Blocks for several processes that take about equally long: cut by where the work is.
 
-Recursive coordinate bisection (Berger and Bokhari 1987): the volume is cut in two along its
-longest axis so that the work on both sides is as the numbers of blocks to come, and each side
-again. Every cut makes windows along it run twice, so blocks are no more than are needed.
+Recursive coordinate bisection (Berger and Bokhari 1987): the volume is cut in two, and each side
+again, so that the work on both sides is as the numbers of blocks to come. Windows that reach over
+a cut run twice, so they count on both sides, and a cut is made where that costs least.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,16 @@ _LOOKED_AT: Final = 12
 _LOOK_COST: Final = 0.01
 # Thinner blocks would run most of their windows twice.
 _THINNEST_WINDOWS: Final = 2
+# How many blocks for each worker are tried.
+_BLOCKS_PER_WORKER: Final = (1, 2, 3, 4)
+# By this share of a block workers end apart, for none is as fast as the others all the time.
+_LATENESS: Final = 0.15
 _FLOAT_BYTES: Final = 4
 Doubles = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.intp]
+# Of a cut: how late the later side ends, the work of both, how far from the middle it is.
+_Cost = tuple[float, float, float]
+_DIGITS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -35,42 +44,100 @@ class WorkMap:
 
     Attributes
     ----------
-    work
-        (nz, ny, nx) about how many windows of each cell need the network.
-    edges
-        For each axis, the voxels at which cells begin and end.
+    share
+        (nz, ny, nx) about which share of the windows of each cell needs the network.
+    cells
+        For each axis, the cell in which each of its windows lies, ascending.
+    axes
+        The windows.
     """
 
-    work: Doubles
-    edges: tuple[Doubles, Doubles, Doubles]
+    share: Doubles
+    cells: tuple[Numbers, Numbers, Numbers]
+    axes: tuple[AxisWindows, AxisWindows, AxisWindows]
 
     @property
     def total(self) -> float:
         """Windows that need the network, about."""
-        return float(self.work.sum())
+        return self.within(whole((self.axes[0].size, self.axes[1].size, self.axes[2].size)))
 
     def within(self, region: Region) -> float:
-        """Of a part of the volume."""
-        z, y, x = (_shares(e, part) for e, part in zip(self.edges, region, strict=True))
-        return float(np.einsum("zyx,z,y,x", self.work, z, y, x))
+        """Windows that need the network for a part of the volume: all that reach into it."""
+        z, y, x = (self._numbers(axis, region[axis]) for axis in range(3))
+        return float(z @ (self.share @ x) @ y)
+
+    def beside(self, region: Region, axis: int, places: Numbers) -> tuple[Doubles, Doubles]:
+        """The same before and behind each of some places where a part of the volume is cut."""
+        others = [self._numbers(other, region[other]) for other in range(3) if other != axis]
+        shares = np.moveaxis(self.share, axis, 0) @ others[1] @ others[0]
+        summed = np.concatenate([[0.0], np.cumsum(shares[self.cells[axis]])])
+        first, end = self._first(axis, region[axis].start), self._end(axis, region[axis].stop)
+        before = summed[self._end(axis, places)] - summed[first]
+        behind = summed[end] - summed[self._first(axis, places)]
+        return before, behind
+
+    def _numbers(self, axis: int, part: slice) -> Doubles:
+        """How many windows of each cell along an axis reach into a part of it."""
+        reaching = self.cells[axis][self._first(axis, part.start) : self._end(axis, part.stop)]
+        return np.bincount(reaching, minlength=self.share.shape[axis]).astype(np.float64)
+
+    def _first(self, axis: int, place: npt.ArrayLike) -> Any:  # noqa: ANN401 - as the place is
+        """The first window that reaches beyond a place."""
+        windows = self.axes[axis]
+        return np.searchsorted(windows.starts, np.subtract(place, windows.window), side="right")
+
+    def _end(self, axis: int, place: npt.ArrayLike) -> Any:  # noqa: ANN401
+        """The first window that begins behind it."""
+        return np.searchsorted(self.axes[axis].starts, place)
 
 
 def find_work(feed: WindowFeed) -> WorkMap:
     """Look at up to 12×12×12 windows spread over a volume: which need the network?"""
-    numbers, edges = zip(*(_spread(axis) for axis in feed.grid.axes), strict=True)
-    counts = [
-        np.diff(np.searchsorted(_middles(axis), e))
-        for axis, e in zip(feed.grid.axes, edges, strict=True)
-    ]
-    z_axis, y_axis, x_axis = feed.grid.axes
-    work = np.zeros([len(n) for n in numbers])
-    for cell in np.ndindex(work.shape):
-        z, y, x = (int(n[k]) for n, k in zip(numbers, cell, strict=True))
-        start = z_axis.starts[z], y_axis.starts[y], x_axis.starts[x]
+    looked_at = [_spread(len(axis.starts)) for axis in feed.grid.axes]
+    z, y, x = (
+        _nearest(len(axis.starts), n) for axis, n in zip(feed.grid.axes, looked_at, strict=True)
+    )
+    share = np.zeros([len(numbers) for numbers in looked_at])
+    for cell in np.ndindex(share.shape):
+        start = _start(feed.grid, [int(n[k]) for n, k in zip(looked_at, cell, strict=True)])
         if feed.needs(start):
-            work[cell] = 1.0 if feed.holds_something(start) else _LOOK_COST
-    work *= counts[0][:, None, None] * counts[1][:, None] * counts[2]
-    return WorkMap(work, edges)
+            share[cell] = 1.0 if feed.holds_something(start) else _LOOK_COST
+    return WorkMap(share, (z, y, x), feed.grid.axes)
+
+
+def shared_blocks(
+    grid: WindowGrid,
+    chunk_zyx: ShapeZYX,
+    work: WorkMap,
+    workers: int,
+    *,
+    classes: int,
+    layer_bytes: int,
+) -> list[Region]:
+    """Cut a volume for a number of workers, so that the last of them ends as early as possible.
+
+    More blocks end more evenly, and compute more windows twice. Parameters as of
+    `balanced_blocks`.
+    """
+    plans = (
+        balanced_blocks(
+            grid, chunk_zyx, work, n * workers, classes=classes, layer_bytes=layer_bytes
+        )
+        for n in _BLOCKS_PER_WORKER
+    )
+    return min(plans, key=lambda blocks: _expected_end([work.within(b) for b in blocks], workers))
+
+
+def busiest(works: Sequence[float], workers: int) -> float:
+    """The work of the worker with the most of it, if blocks go in order to whoever is free."""
+    ends = [0.0] * workers
+    for one in works:
+        heapq.heapreplace(ends, ends[0] + one)
+    return max(ends)
+
+
+def _expected_end(works: Sequence[float], workers: int) -> float:
+    return busiest(works, workers) + _LATENESS * max(works)
 
 
 def balanced_blocks(
@@ -132,37 +199,29 @@ class _Cuts:
         too_wide = height * width > self.most_voxels
         if n < 2 and not too_wide:
             return None
-        windows = [size / w for size, w in zip(region_shape(region), self.window_zyx, strict=True)]
-        for axis in sorted(range(3), key=lambda axis: -windows[axis]):
-            # Along Z, no cut makes a layer smaller.
-            if n < 2 and axis == 0:
-                continue
-            place = self._place(region, axis, n)
-            if place is not None:
-                return _cut_at(region, axis, place)
-        return None
+        # Along Z, no cut makes a layer smaller.
+        axes = (0, 1, 2) if n > 1 else (1, 2)
+        found = [cut for axis in axes if (cut := self._best(region, axis, n)) is not None]
+        if not found:
+            return None
+        _, axis, place = min(found)
+        return _cut_at(region, axis, place)
 
-    def _place(self, region: Region, axis: int, n: int) -> int | None:
-        """Where an axis is best cut, if it is long enough."""
+    def _best(self, region: Region, axis: int, n: int) -> tuple[_Cost, int, int] | None:
+        """Where an axis is best cut, if it is long enough: what it costs, the axis, the place."""
         part, chunk = region[axis], self.chunk_zyx[axis]
         thinnest = _THINNEST_WINDOWS * self.window_zyx[axis] if n > 1 else 1
-        places = [
-            place
-            for place in range(part.start + chunk, part.stop, chunk)
-            if min(place - part.start, part.stop - place) >= thinnest
-        ]
-        if not places:
+        places = np.arange(part.start + chunk, part.stop, chunk)
+        places = places[np.minimum(places - part.start, part.stop - places) >= thinnest]
+        if not len(places):
             return None
-        wanted = (n // 2) / n if n > 1 else 0.5
-        total = self.work.within(region)
-
-        def unevenness(place: int) -> tuple[float, float]:
-            first, _ = _cut_at(region, axis, place)
-            length = (place - part.start) / (part.stop - part.start)
-            share = self.work.within(first) / total if total > 0 else length
-            return abs(share - wanted), abs(length - wanted)
-
-        return min(places, key=unevenness)
+        n_first = max(1, n // 2)
+        n_second = max(1, n - n_first)
+        before, behind = self.work.beside(region, axis, places)
+        late = np.maximum(before / n_first, behind / n_second)
+        off = (places - part.start) / (part.stop - part.start) - n_first / (n_first + n_second)
+        costs = zip(late.round(_DIGITS), before + behind, np.abs(off), strict=True)
+        return min((cost, axis, int(place)) for cost, place in zip(costs, places, strict=True))
 
 
 def _cut_at(region: Region, axis: int, place: int) -> tuple[Region, Region]:
@@ -172,23 +231,16 @@ def _cut_at(region: Region, axis: int, place: int) -> tuple[Region, Region]:
     return (first[0], first[1], first[2]), (second[0], second[1], second[2])
 
 
-def _shares(edges: Doubles, part: slice) -> Doubles:
-    """How much of each cell along an axis lies in a part of it."""
-    low, high = np.maximum(edges[:-1], part.start), np.minimum(edges[1:], part.stop)
-    shares: Doubles = np.clip(high - low, 0, None) / np.diff(edges)
-    return shares
+def _spread(n: int) -> Numbers:
+    """A few of `n` windows along an axis, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, _LOOKED_AT)).round().astype(np.intp))
 
 
-def _middles(axis: AxisWindows) -> Doubles:
-    """Middles of windows, in voxels of the volume."""
-    middles: Doubles = np.asarray(axis.starts, np.float64) + axis.window / 2
-    return middles
+def _nearest(n: int, looked_at: Numbers) -> Numbers:
+    """Which of the windows looked at stands for each of `n` windows."""
+    return np.searchsorted((looked_at[1:] + looked_at[:-1]) / 2, np.arange(n))
 
 
-def _spread(axis: AxisWindows) -> tuple[npt.NDArray[np.intp], Doubles]:
-    """A few windows along an axis, evenly spread, and the edges of the cells they stand for."""
-    n = len(axis.starts)
-    numbers = np.unique(np.linspace(0, n - 1, min(n, _LOOKED_AT)).round().astype(np.intp))
-    middles = _middles(axis)[numbers]
-    edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [float(axis.size)]])
-    return numbers, edges
+def _start(grid: WindowGrid, numbers: Sequence[int]) -> tuple[int, int, int]:
+    z, y, x = (axis.starts[n] for axis, n in zip(grid.axes, numbers, strict=True))
+    return z, y, x

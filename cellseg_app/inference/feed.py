@@ -100,7 +100,9 @@ class WindowFeed:
         return self.needed is None or self.needed(window_region(self.grid, start_zyx))
 
     def holds_something(self, start_zyx: tuple[int, int, int]) -> bool:
-        """Whether a window has to run."""
+        """Whether a window has to run; a coarser copy tells it without reading the window."""
+        if self.empty is not None and self.empty.coarse is not None:
+            return not self.empty.region_holds_nothing(window_region(self.grid, start_zyx))
         (read,) = self._read([((0, 0, 0), start_zyx)])
         return read.voxels is not None and read.constant is None
 

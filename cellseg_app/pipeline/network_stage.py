@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cellseg_app.core.blocks import Region, region_shape, whole
 from cellseg_app.core.progress import StageProgress
 from cellseg_app.core.volume import LazyArray
-from cellseg_app.inference.balance import balanced_blocks, find_work
+from cellseg_app.inference.balance import find_work, shared_blocks
 from cellseg_app.inference.feed import WindowFeed
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.window_blocks import network_blocks
@@ -29,9 +29,6 @@ from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, BlockProgress, Work
 
 # What stitching one layer of windows may take; blocks are narrower where it would take more.
 LAYER_BYTES: Final = 256 * 1024**2
-# Several blocks for each worker, so that they end together, where blocks are this large.
-_BLOCKS_PER_WORKER: Final = 4
-_FEWEST_WINDOWS: Final = 512
 
 # What a run will take is told from so many windows, as if a few more of them held something.
 _LOOKED_INTO: Final = 96
@@ -107,10 +104,9 @@ def _own_blocks(session: NetworkSession) -> list[Region]:
 def _shared_blocks(session: NetworkSession, workers: int) -> list[Region]:
     """A block or more for each worker, of about equal work."""
     work = find_work(_feed(session))
-    n = min(_BLOCKS_PER_WORKER * workers, max(workers, int(work.total) // _FEWEST_WINDOWS))
     classes = session.card.classes
-    return balanced_blocks(
-        session.grid, CHUNK_ZYX, work, n, classes=classes, layer_bytes=LAYER_BYTES
+    return shared_blocks(
+        session.grid, CHUNK_ZYX, work, workers, classes=classes, layer_bytes=LAYER_BYTES
     )
 
 

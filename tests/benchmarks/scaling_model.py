@@ -33,7 +33,9 @@ _WRITTEN_BLOCK = 64 * 512 * 512
 _WIDEST = 1024
 # A block that tells cells apart reads its surroundings too.
 _HALO = 2.0
-_BLOCKS_PER_WORKER, _FEWEST_WINDOWS = 4, 512
+# Of the plans with so many blocks for each worker, the one that ends first is taken; workers end
+# apart by this share of a block.
+_BLOCKS_PER_WORKER, _LATENESS = (1, 2, 3, 4), 0.15
 _MOST_TASKS = 20_000
 
 
@@ -88,17 +90,7 @@ def simulate(part: Part, workers: int, *, task_s: float, bytes_per_s: float) -> 
 
 def parts_of(voxels: float, tissue: float, workers: int, costs: dict[str, Any]) -> Iterator[Part]:
     """What a volume takes, from the network to the written labels."""
-    windows = voxels / _STEP**3
-    per_block = max(_FEWEST_WINDOWS / tissue, windows / (_BLOCKS_PER_WORKER * workers))
-    edge = min(_WIDEST, (per_block * _STEP**3) ** (1 / 3))
-    depth = per_block * _STEP**3 / edge**2
-    if edge == _WIDEST:
-        # Deep blocks are cut along Z only as far as there are not enough for all workers.
-        depth = min(depth, voxels ** (1 / 3))
-        per_block = depth * edge**2 / _STEP**3
-    # Windows shared by two blocks run twice.
-    twice = math.prod((side + _WINDOW) / side for side in (depth, edge, edge))
-    blocks = math.ceil(windows / per_block)
+    blocks, per_block, twice = _network_blocks(voxels, workers)
     filled = tissue * voxels
     per_window = tissue * costs["window_s"] + (1 - tissue) * costs["look_s_per_window"]
     network_bytes = filled * (_VOXEL_BYTES * _IMAGE_SHARE * twice + _MAP_BYTES)
@@ -136,6 +128,31 @@ def parts_of(voxels: float, tissue: float, workers: int, costs: dict[str, Any]) 
     )
     yield from _writing("map", filled, _MAP_BYTES, costs)
     yield from _writing("labels", filled, _LABEL_BYTES * _LABEL_SHARE, costs)
+
+
+def _network_blocks(voxels: float, workers: int) -> tuple[int, float, float]:
+    """How many blocks, windows of each, and how often a window runs on average."""
+
+    def end(plan: tuple[int, float, float]) -> float:
+        blocks, per_block, twice = plan
+        return (math.ceil(blocks / workers) + _LATENESS) * per_block * twice
+
+    return min((_cut(voxels, n * workers) for n in _BLOCKS_PER_WORKER), key=end)
+
+
+def _cut(voxels: float, n: int) -> tuple[int, float, float]:
+    """About `n` blocks, as near to cubes as memory lets them be."""
+    windows = voxels / _STEP**3
+    per_block = windows / n
+    edge = min(_WIDEST, (per_block * _STEP**3) ** (1 / 3))
+    depth = per_block * _STEP**3 / edge**2
+    if edge == _WIDEST:
+        # Deep blocks are cut along Z only as far as there are not enough for all workers.
+        depth = min(depth, voxels ** (1 / 3))
+        per_block = depth * edge**2 / _STEP**3
+    # Windows shared by two blocks run twice.
+    twice = math.prod((side + _WINDOW) / side for side in (depth, edge, edge))
+    return math.ceil(windows / per_block), per_block, twice
 
 
 def _writing(what: str, filled: float, n_bytes: float, costs: dict[str, Any]) -> Iterator[Part]:

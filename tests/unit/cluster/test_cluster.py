@@ -110,7 +110,6 @@ def alone(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Re
 
 @pytest.fixture(autouse=True)
 def _many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_stage, "_FEWEST_WINDOWS", 1)
     monkeypatch.setattr(network_stage, "LAYER_BYTES", 4 * 24 * 128 * 150)
     monkeypatch.setattr(ome_zarr_layout, "_BLOCK_ZYX", (32, 64, 64))
 

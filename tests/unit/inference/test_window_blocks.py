@@ -8,7 +8,7 @@ import torch
 
 from cellseg_app.core.blocks import Region, block_regions
 from cellseg_app.core.progress import StageProgress
-from cellseg_app.inference.balance import WorkMap, balanced_blocks, find_work
+from cellseg_app.inference.balance import balanced_blocks, busiest, find_work, shared_blocks
 from cellseg_app.inference.cards import ModelCard, OutputSpec
 from cellseg_app.inference.emptiness import EmptyWindows, WindowLook
 from cellseg_app.inference.engine import predict_slabs
@@ -132,6 +132,41 @@ def _tile_once(blocks: list[Region], shape: tuple[int, ...]) -> bool:
     return bool((seen == 1).all())
 
 
+def _windows_with_something(image: np.ndarray, grid: WindowGrid) -> int:
+    regions = (
+        window_region(grid, start)
+        for layer in range(len(grid.axes[0].starts))
+        for _, start in layer_starts(grid, layer)
+    )
+    return sum(image[region].min() != image[region].max() for region in regions)
+
+
+@pytest.mark.parametrize(("workers", "more"), [(2, 1.25), (3, 1.65), (4, 1.65)])
+@pytest.mark.parametrize("layout", ["layer", "ball", "corner"])
+def test_more_workers_end_sooner_wherever_the_tissue_lies(
+    workers: int, more: float, layout: str
+) -> None:
+    shape = (160, 160, 160)
+    image = np.full(shape, 7, np.uint16)
+    tissue = np.zeros(shape, bool)
+    if layout == "layer":
+        tissue[:38] = True
+    elif layout == "corner":
+        tissue[80:, 64:, :90] = True
+    else:
+        tissue[np.linalg.norm(np.indices(shape) - 80, axis=0) < 56] = True
+    image[tissue] += np.random.default_rng(0).integers(1, 9, tissue.sum(), np.uint16)
+    grid = window_grid(shape, 16, 0.25, margin=2)
+    blocks = shared_blocks(
+        grid, (16, 32, 32), find_work(_feed_of(image, grid)), workers, classes=1, layer_bytes=2**30
+    )
+    assert _tile_once(blocks, shape)
+    each = [_windows_with_something(image, block_grid(grid, core)) for core in blocks]
+    alone = _windows_with_something(image, grid)
+    # Windows that reach over a cut run twice.
+    assert busiest(each, workers) < more * alone / workers
+
+
 @pytest.mark.parametrize("n", [2, 4, 8])
 def test_blocks_for_several_processes_hold_as_much_work_each(n: int) -> None:
     shape = (192, 160, 176)
@@ -143,14 +178,7 @@ def test_blocks_for_several_processes_hold_as_much_work_each(n: int) -> None:
     blocks = balanced_blocks(grid, (8, 8, 8), work, n, classes=1, layer_bytes=2**30)
     assert len(blocks) == n
     assert _tile_once(blocks, shape)
-    filled = [
-        sum(
-            image[window_region(part, start)].min() != image[window_region(part, start)].max()
-            for layer in range(len(part.axes[0].starts))
-            for _, start in layer_starts(part, layer)
-        )
-        for part in (block_grid(grid, core) for core in blocks)
-    ]
+    filled = [_windows_with_something(image, block_grid(grid, core)) for core in blocks]
     even = block_regions(shape, (96, 160, 176))
     assert max(filled) < 1.4 * sum(filled) / n
     # Windows over the border of the tissue count for both sides.
@@ -159,7 +187,7 @@ def test_blocks_for_several_processes_hold_as_much_work_each(n: int) -> None:
 
 def test_shared_blocks_end_with_chunks_keep_to_the_memory_and_are_not_thin() -> None:
     grid = window_grid((2048, 2048, 2048), 64, 0.25, margin=8)
-    work = WorkMap(np.ones((1, 1, 1)), tuple(np.array([0.0, 2048.0]) for _ in range(3)))
+    work = find_work(WindowFeed(np.broadcast_to(np.arange(2048), (2048,) * 3), grid, 1, None))
     chunk, limit = (64, 128, 128), 64 * 1024**2
     blocks = balanced_blocks(grid, chunk, work, 40, classes=1, layer_bytes=limit)
     assert len(blocks) >= 40
