@@ -64,6 +64,8 @@ class DataStrip(QWidget):
         self.name.setFont(font)
         self.kind = QLabel()
         self.kind.setProperty("role", "hint")
+        # As high as the name, so that both stand on one line.
+        self.kind.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.shape = QElidingLabel()
         self.notes = QElidingLabel()
         self.notes.setProperty("role", "hint")
