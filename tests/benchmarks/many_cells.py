@@ -233,10 +233,10 @@ def _peaks(lattice: Lattice, folder: Path) -> int:
     shape, label_block = lattice.shape_zyx, cell_peaks._label_block
     found: list[Any] = []
 
-    def same(job: Any, landscape: Any, reach: Region, *, depth: float) -> Any:
+    def same(job: Any, landscape: Any, reach: Region, depth: float) -> Any:
         if not found:
             first = (slice(0, 65), slice(0, 257), slice(0, 257))
-            found.append(label_block(job, landscape, first, depth=depth))
+            found.append(label_block(job, landscape, first, depth))
         z, y, x = region_shape(reach)
         return replace(found[0], labels=found[0].labels[:z, :y, :x])
 

@@ -97,7 +97,7 @@ def segment(job: InstanceJob) -> InstanceResult:
     depth = own_depth if options.seed_depth is None else options.seed_depth
 
     def label_block(reach: Region) -> BlockPieces[_Found] | None:
-        return _label_block(job, landscape, reach, depth=depth)
+        return _label_block(job, landscape, reach, depth)
 
     joined = join_pieces(
         label_block, job.pieces, plan=job.plan, stage="Finding peaks", extra_of=_Found.of
@@ -165,7 +165,7 @@ def _sizes(count: Integers) -> tuple[Integers, Integers]:
 
 
 def _label_block(
-    job: InstanceJob, landscape: Landscape, reach: Region, *, depth: float
+    job: InstanceJob, landscape: Landscape, reach: Region, depth: float
 ) -> BlockPieces[_Found] | None:
     if job.nothing_above(reach, landscape.threshold):
         return None
