@@ -204,7 +204,7 @@ def join_pieces(
             joined.extras.append((total, partial(handed_on, core, faces.extra)))
             joined.offsets[region_origin(core)] = (total, faces.n)
         total += faces.n
-    return _join(total, seams.links(), statistics, joined)
+    return _join(total, seams, statistics, joined)
 
 
 class _Seams:
@@ -224,7 +224,9 @@ class _Seams:
                 self._waiting[z + dz, y + dy, x + dx].append(((dz, dy, dx), layer, offset))
 
     def links(self) -> tuple[Ids, Ids]:
+        """All pairs; they are taken away, so that none is there twice."""
         first, second = zip(*self._links, strict=True)
+        self._links.clear()
         return np.concatenate(first), np.concatenate(second)
 
     def _pair(self, theirs: Labels, their_offset: int, ours: Labels, our_offset: int) -> None:
@@ -264,11 +266,11 @@ def _low_part(low: tuple[Labels, Labels, Labels], offset: Offset) -> Labels:
 
 def _join(
     total: int,
-    links: tuple[Ids, Ids],
+    seams: _Seams,
     statistics: list[tuple[int, Callable[[], PieceStatistics]]],
     joined: JoinedPieces[Extra],
 ) -> JoinedPieces[Extra]:
-    n_groups, group = unite(total + 1, links)
+    n_groups, group = unite(total + 1, seams.links())
     # Nothing is ever linked to the background, so it is a group of its own; make that group 0.
     group[group == 0] = group[0]
     group[0] = 0

@@ -55,7 +55,7 @@ def segment_instances(
     """Give every cell of a probability map one id, 1…N in the raster order of first voxels.
 
     Neither the objects nor their ids depend on `block_zyx` or `workers`. Memory grows with the
-    block, not with the volume (beyond some 50 bytes per cell; watershed: 150).
+    block, not with the volume (beyond some 50 bytes per cell; watershed: 130).
 
     Parameters
     ----------

@@ -22,10 +22,10 @@ from cellseg_app.analysis.instances.basins import Passes, highest_passes
 from cellseg_app.analysis.joining import JoinedPieces
 from cellseg_app.analysis.moments import Integers
 from cellseg_app.analysis.pair_keys import pair_keys
-from cellseg_app.analysis.pieces import refuse_too_many
+from cellseg_app.analysis.pieces import AT_ONCE, refuse_too_many
 
 # Passes looked at as Python's own numbers, which take ten times the memory.
-_AT_ONCE = 2**16
+_PASSES_AT_ONCE = 2**16
 
 
 class OfBasins(Protocol):
@@ -163,19 +163,20 @@ def _merge(graph: BasinGraph, meet: Callable[[int, int, float], bool]) -> Ids:
     """
     whole = _numbers("i", np.arange(graph.n + 1, dtype=np.int32))
     passes = graph.passes
-    for start in range(0, len(passes.height), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+    for start in range(0, len(passes.height), _PASSES_AT_ONCE):
+        part = slice(start, start + _PASSES_AT_ONCE)
         ends = (passes.first[part].tolist(), passes.second[part].tolist())
         for a, b, height in zip(*ends, passes.height[part].tolist(), strict=True):
             root_a, root_b = _root(whole, a), _root(whole, b)
             if root_a != root_b and meet(root_a, root_b, height):
                 whole[max(root_a, root_b)] = min(root_a, root_b)
     pointer: Ids = np.frombuffer(whole, np.int32)
-    while True:
-        further = pointer[pointer]
-        if np.array_equal(further, pointer):
-            return further
-        pointer = further
+    # Pointers lead to smaller ids: what a part points to beyond itself has arrived.
+    for start in range(0, len(pointer), AT_ONCE):
+        own = pointer[start : start + AT_ONCE]
+        while not np.array_equal(further := pointer[own], own):
+            own[:] = further
+    return pointer
 
 
 def _root(parent: array[int], node: int) -> int:
