@@ -20,6 +20,7 @@ from cellseg_app.io.finite import z_slabs
 from cellseg_app.io.ome_tiff_write import is_ome_tiff_name, write_ome_tiff
 from cellseg_app.io.ome_zarr_write import new_ome_zarr
 from cellseg_app.io.open import describe, open_volume, read_stored
+from cellseg_app.io.shared import SharedArray
 from cellseg_app.io.tiff_write import TiffSlabWriter
 from cellseg_app.pipeline.block_writing import write_blocks
 from cellseg_app.pipeline.reporting import Reporting
@@ -147,7 +148,8 @@ def open_probability(path: Path, *, level: int = 0) -> tuple[ClassStack, Spacing
     for channel in range(describe(path, allow_2d=True).n_channels):
         chosen = DataSettings(channel=channel, level=level)
         volume = open_volume(path, chosen, allow_2d=True)
-        classes.append(volume.data if one is None else _Scaled(volume.data, one))
+        shared = SharedArray(path, chosen, volume.data, allow_2d=True)
+        classes.append(shared if one is None else _Scaled(shared, one))
         spacing = volume.spacing_um_zyx
     if classes[0].dtype.kind != "f":
         raise InputError(
