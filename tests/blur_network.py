@@ -29,8 +29,10 @@ class _BlurAndThreshold(torch.nn.Module):
         return torch.cat([-logit / 2, logit / 2], dim=1)
 
 
-def write_blur_network(folder: Path, name: str, *, classes: int = 1) -> Path:
-    """Write weights and card; returns the weights file."""
+def write_blur_network(
+    folder: Path, name: str, *, classes: int = 1, diameter_voxels: float | None = None
+) -> Path:
+    """Write weights and card, for cells of a size or of any; returns the weights file."""
     path = folder / f"{name}.pt"
     torch.jit.script(_BlurAndThreshold(classes)).save(str(path))
     card = ModelCard(
@@ -46,6 +48,7 @@ def write_blur_network(folder: Path, name: str, *, classes: int = 1) -> Path:
         window_default=24,
         divisor=1,
         minimum=8,
+        object_diameter_voxels=diameter_voxels,
     )
     write_card(card, path.with_suffix(".json"))
     return path

@@ -270,7 +270,8 @@ class InstanceSettings(Section):
     seed_smoothing: float | None = setting(
         None,
         "Seed smoothing",
-        "Cell peaks: blur before seeds are sought.",
+        "Cell peaks: blur before seeds are sought; in halves of voxels where these are coarse for "
+        "the cells.",
         unit="voxels",
         ge=0,
         le=20,

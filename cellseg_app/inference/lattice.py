@@ -77,6 +77,28 @@ def network_lattice(volume: Volume, card: ModelCard, settings: CellSizeSettings)
     return NetworkLattice(shape, diameter_px, source, tuple(notes))
 
 
+def refinement(network_zyx: ShapeZYX, map_zyx: ShapeZYX) -> ShapeZYX:
+    """How a map's voxels are to be divided for its cells: in two where the network's were smaller.
+
+    Parameters
+    ----------
+    network_zyx, map_zyx
+        Voxels of the network's lattice and of the map, which cover the same extent.
+
+    Notes
+    -----
+    Cells of simulated volumes at half the size (seed 7001, 798 cells): F1 at IoU 0.5 rose from
+    0.51 to 0.52 (TRAILMAP_MS) and from 0.40 to 0.46 (SwinUNetR); at the full size, whose slices
+    were thicker than the network's, from 0.63 to 0.64 and from 0.48 to 0.53. Three or four parts
+    in each direction gave no more.
+    """
+    z, y, x = (
+        2 if own > 1 and finer > _NEGLIGIBLE * own else 1
+        for finer, own in zip(network_zyx, map_zyx, strict=True)
+    )
+    return z, y, x
+
+
 def _diameter_px(
     volume: Volume, card: ModelCard, settings: CellSizeSettings
 ) -> tuple[float | None, str]:

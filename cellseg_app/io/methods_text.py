@@ -189,7 +189,20 @@ def _instances_sentence(record: RunRecord) -> str:
         if record.settings.instances.remove_border
         else ""
     )
-    return f"Cells were told apart {how}{f' ({options})' if options else ''}.{border}"
+    told = f"Cells were told apart {how}{f' ({options})' if options else ''}.{_finer(record)}"
+    return f"{told}{border}"
+
+
+def _finer(record: RunRecord) -> str:
+    """On which voxels, where these were not the map's."""
+    used = record.used
+    if used.instance_method != "cell-peaks" or max(used.refine_zyx) == 1:
+        return ""
+    return (
+        " For this the probability map was interpolated by cubic convolution to "
+        f"{_by(used.refine_zyx)} voxels for one (Z × Y × X), and each voxel above the threshold "
+        "was given to the cell that fills most of it."
+    )
 
 
 def _result_sentence(record: RunRecord) -> str:

@@ -100,6 +100,9 @@ class RecordedChoices(_Part):
         Method and all its options.
     region
         What was searched; None if everything was.
+    refine_zyx
+        Into how many parts cell peaks divides the map's voxels along each axis. In runs of older
+        versions it divided none.
     """
 
     device: str
@@ -116,6 +119,7 @@ class RecordedChoices(_Part):
     instance_method: str | None = None
     instance_options: dict[str, Any] = {}
     region: RecordedRegion | None = None
+    refine_zyx: tuple[int, int, int] = (1, 1, 1)
 
 
 class RecordedFiles(_Part):

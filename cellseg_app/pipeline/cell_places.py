@@ -12,9 +12,11 @@ from cellseg_app import __version__
 from cellseg_app.analysis.blockwise import BlockRunner, WritableArray
 from cellseg_app.analysis.kept import KeptBlocks
 from cellseg_app.analysis.numbering import id_dtype
+from cellseg_app.analysis.refining import NOT_REFINED, refined_shape
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.io.chunked import CHUNK_ZYX
 from cellseg_app.pipeline.workspace import MOST_FLAT_VOXELS, Workspace, fingerprint
 
 
@@ -26,7 +28,7 @@ class CellPlace:
     ----------
     folder
         Where files of these cells stand until the run has ended.
-    labels, pieces, found, runner
+    labels, pieces, found, runner, block_zyx
         See `segment_instances`.
     """
 
@@ -35,6 +37,7 @@ class CellPlace:
     pieces: WritableArray | None = None
     found: KeptBlocks | None = None
     runner: BlockRunner | None = None
+    block_zyx: ShapeZYX | None = None
 
 
 def place_for_cells(
@@ -44,6 +47,7 @@ def place_for_cells(
     *,
     settings: RunSettings,
     runner: BlockRunner | None,
+    refine_zyx: ShapeZYX = NOT_REFINED,
 ) -> CellPlace:
     """The place in a workspace that belongs to certain choices and no others.
 
@@ -57,11 +61,14 @@ def place_for_cells(
         Of the run.
     runner
         Where blocks are worked on, if not here.
+    refine_zyx
+        Into how many parts voxels are divided for telling cells apart.
     """
     output = settings.output
     key = fingerprint(
         __version__,
         decisive,
+        refine_zyx,
         settings.threshold.remove_large_voxels,
         # What cells are told apart on may be the map as it was stored.
         (output.save_probability, output.stored_probability_dtype),
@@ -69,10 +76,14 @@ def place_for_cells(
         settings.statistics.model_dump(mode="json"),
     )
     folder = workspace.cells_folder(key)
-    if runner is None and math.prod(shape_zyx) <= MOST_FLAT_VOXELS:
-        return CellPlace(folder, workspace.labels(shape_zyx))
-    store = workspace.cell_store(key, shape_zyx)
-    return CellPlace(folder, store.labels, store.pieces, store.found, runner)
+    fine_zyx = refined_shape(shape_zyx, refine_zyx)
+    if runner is None and math.prod(fine_zyx) <= MOST_FLAT_VOXELS:
+        pieces = None if fine_zyx == shape_zyx else workspace.pieces(fine_zyx)
+        return CellPlace(folder, workspace.labels(shape_zyx), pieces)
+    store = workspace.cell_store(key, shape_zyx, fine_zyx)
+    # Refined blocks are larger; these end where chunks do, for labels and for pieces.
+    block = None if fine_zyx == shape_zyx else CHUNK_ZYX
+    return CellPlace(folder, store.labels, store.pieces, store.found, runner, block)
 
 
 def label_dtype(settings: RunSettings, n_cells: int) -> str:

@@ -192,7 +192,12 @@ def _one_class(
         (choice.method, choice.threshold, floor, choice.options.model_dump(mode="json")),
     )
     place = place_for_cells(
-        workspace, _shape_zyx(probability), kept_for, settings=settings, runner=runner
+        workspace,
+        _shape_zyx(probability),
+        kept_for,
+        settings=settings,
+        runner=runner,
+        refine_zyx=choice.refine_zyx,
     )
     result = _labelled(probability, place, choice, floor, scene.spacing_um_zyx, report)
     cells = cells_in_region(
@@ -262,7 +267,9 @@ def _labelled(
         method=choice.method,
         threshold=choice.threshold,
         options=choice.options,
+        block_zyx=place.block_zyx,
         spacing_um_zyx=spacing_um_zyx,
+        refine_zyx=choice.refine_zyx,
         workers=all_cores(),
         progress=report.progress,
         cancel=report.cancel,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cellseg_app.analysis.instances import INSTANCE_METHODS
+from cellseg_app.analysis.refining import NOT_REFINED
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.settings import InstanceSettings, RunSettings
-from cellseg_app.core.volume import SpacingZYX
+from cellseg_app.core.volume import ShapeZYX, SpacingZYX
 from cellseg_app.inference.cards import ModelCard
 from cellseg_app.inference.lattice import lateral_step_um
 
@@ -19,29 +20,35 @@ _BELIEVABLE_SHARE: Final = 1 / 16
 
 @dataclass(frozen=True, slots=True)
 class CellDefaults:
-    """What holds where the settings leave it open; from the model card."""
+    """What holds where the settings leave it open; from the model card and the lattice.
+
+    `refine_zyx` tells how the map's voxels are divided, by methods that can.
+    """
 
     threshold: float = 0.5
     method: str = _DEFAULT_METHOD
     options: dict[str, Any] | None = None
+    refine_zyx: ShapeZYX = NOT_REFINED
 
     @classmethod
-    def of(cls, card: ModelCard) -> CellDefaults:
-        """The defaults of a card."""
+    def of(cls, card: ModelCard, refine_zyx: ShapeZYX = NOT_REFINED) -> CellDefaults:
+        """The defaults of a card, for a map whose voxels are divided so."""
         return cls(
             card.default_threshold,
             card.default_instances or _DEFAULT_METHOD,
             dict(card.default_instance_options),
+            refine_zyx,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceChoice:
-    """Method, its threshold (None: its own) and options, after all defaults."""
+    """Method, its threshold (None: its own), options and lattice, after all defaults."""
 
     method: str
     threshold: float | None
     options: InstanceSettings
+    refine_zyx: ShapeZYX = NOT_REFINED
 
 
 def instance_choice(
@@ -62,7 +69,8 @@ def instance_choice(
     if options.min_uncut_voxels is None and options.min_size_voxels is None:
         smallest = _smallest_uncut(settings, spacing_um_zyx)
         options = options.model_copy(update={"min_uncut_voxels": smallest})
-    return InstanceChoice(method, threshold, options)
+    refine = defaults.refine_zyx if INSTANCE_METHODS[method].refines else NOT_REFINED
+    return InstanceChoice(method, threshold, options, refine)
 
 
 def _smallest_uncut(settings: RunSettings, spacing: SpacingZYX | None) -> int | None:

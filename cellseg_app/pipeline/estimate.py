@@ -8,6 +8,7 @@ from typing import Final
 
 from cellseg_app.core.settings import OutputSettings
 from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.inference.lattice import refinement
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.pipeline.network_stage import LAYER_BYTES
 
@@ -78,6 +79,8 @@ def estimate_run(
         which lie in flat files.
     """
     out_voxels, net_voxels = math.prod(output_shape_zyx), math.prod(session.lattice.shape_zyx)
+    refine = refinement(session.lattice.shape_zyx, output_shape_zyx)
+    cell_voxels = math.prod(refine) * out_voxels
     classes = session.card.classes
     layer_voxels = session.grid.window_zyx[0] * math.prod(session.lattice.shape_zyx[1:])
     batch_voxels = session.placement.batch * math.prod(session.grid.window_zyx)
@@ -86,15 +89,17 @@ def estimate_run(
         session.timing.network_bytes
         + (layer_bytes if share is None else min(layer_bytes, 3 * LAYER_BYTES))
         + 8 * classes * batch_voxels
-        + _BLOCK_BYTES_PER_VOXEL * min(out_voxels, _LARGEST_BLOCK_VOXELS)
+        + _BLOCK_BYTES_PER_VOXEL * min(cell_voxels, _LARGEST_BLOCK_VOXELS)
     )
-    # In chunks, labels lie there twice: in parts and as cells. What is empty takes no room.
-    workspace = 2 * classes * net_voxels + (4 if share is None else 8) * out_voxels
+    # In chunks, or where parts lie on another lattice, labels lie there twice: in parts and as
+    # cells. What is empty takes no room.
+    in_parts = 0 if share is None and cell_voxels == out_voxels else 4 * cell_voxels
+    workspace = 2 * classes * net_voxels + 4 * out_voxels + in_parts
     results = 4 * out_voxels * (1 + (classes if output.save_probability else 0))
     filled = 1.0 if share is None else share
     disk = int(workspace * filled) + int(results * (filled if output.format == "zarr" else 1.0))
     seconds = filled * (
-        windows * session.timing.seconds_per_window + _SECONDS_PER_VOXEL * out_voxels
+        windows * session.timing.seconds_per_window + _SECONDS_PER_VOXEL * cell_voxels
     )
     return Estimate(windows, seconds, memory, disk)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.settings import RunSettings
 from cellseg_app.core.volume import LazyArray, ShapeZYX, SpacingZYX, Volume
+from cellseg_app.inference.lattice import refinement
 from cellseg_app.inference.resample import ResampledArray
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.inference.session_setup import open_session
@@ -17,6 +18,7 @@ from cellseg_app.io.finite import check_values
 from cellseg_app.io.open import n_levels, open_volume
 from cellseg_app.io.shared import SharedArray
 from cellseg_app.pipeline.cells_stage import isotropic_shape
+from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.estimate import Estimate, estimate_run
 from cellseg_app.pipeline.network_stage import NetworkPlan, filled_share, plan_network
 from cellseg_app.pipeline.regions import RunRegion, find_region
@@ -73,6 +75,12 @@ class Prepared:
         if tuple(array.shape[-3:]) == self.output_shape_zyx:
             return array
         return ResampledArray(array, self.output_shape_zyx)
+
+    @property
+    def cell_defaults(self) -> CellDefaults:
+        """How cells are told apart in the results, where the settings leave it open."""
+        refine = refinement(self.session.lattice.shape_zyx, self.output_shape_zyx)
+        return CellDefaults.of(self.session.card, refine)
 
     @property
     def output_region(self) -> RunRegion | None:

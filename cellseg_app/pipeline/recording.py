@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from cellseg_app import __version__
 from cellseg_app.core.settings import RunSettings
+from cellseg_app.core.volume import ShapeZYX
 from cellseg_app.inference.session import NetworkSession
 from cellseg_app.io.naming import ResultNames
 from cellseg_app.io.run_record import (
@@ -52,7 +53,10 @@ def network_of(session: NetworkSession) -> RecordedNetwork:
 
 
 def choices_of(
-    session: NetworkSession, spacing_um_zyx: tuple[float, ...] | None, region: RunRegion | None
+    session: NetworkSession,
+    spacing_um_zyx: tuple[float, ...] | None,
+    region: RunRegion | None,
+    refine_zyx: ShapeZYX,
 ) -> RecordedChoices:
     """What the network's part used where the settings said auto."""
     lattice, source = session.lattice, session.volume_shape_zyx
@@ -70,6 +74,7 @@ def choices_of(
         diameter_px=diameter_px,
         diameter_um=None if diameter_px is None or lateral_um is None else diameter_px * lateral_um,
         region=None if region is None else region.recorded(),
+        refine_zyx=refine_zyx,
     )
 
 

@@ -60,8 +60,10 @@ class StoredProbability:
     def defaults(self) -> CellDefaults:
         """What holds where the settings leave it open: what the run used."""
         used = None if self.record is None else self.record.used
-        if used is None or used.instance_method in (None, "none"):
-            return CellDefaults() if used is None else CellDefaults(used.threshold or 0.5)
+        if used is None:
+            return CellDefaults()
+        if used.instance_method in (None, "none"):
+            return CellDefaults(used.threshold or 0.5, refine_zyx=used.refine_zyx)
         options = dict(used.instance_options)
         if options.pop("min_size_is_automatic", False):
             # It was found from the cells above one threshold; above another there are others.
@@ -69,7 +71,8 @@ class StoredProbability:
             # This follows from the settings, as long as they give no smallest cell.
             options.pop("min_uncut_voxels", None)
         threshold = 0.5 if used.threshold is None else used.threshold
-        return CellDefaults(threshold, used.instance_method or "", options)
+        method = used.instance_method or ""
+        return CellDefaults(threshold, method, options, used.refine_zyx)
 
 
 def find_probability(record_or_probability: Path) -> StoredProbability:

@@ -20,7 +20,6 @@ from cellseg_app.io.naming import ResultNames, free_result_names, remove_results
 from cellseg_app.io.run_record import RecordedInput, RunRecord, write_record
 from cellseg_app.io.space import require_free_space, require_writable
 from cellseg_app.pipeline.cells_stage import FoundCells, find_cells, scene_of
-from cellseg_app.pipeline.choices import CellDefaults
 from cellseg_app.pipeline.image_files import open_probability
 from cellseg_app.pipeline.kept_images import keep_image
 from cellseg_app.pipeline.network_stage import (
@@ -155,7 +154,7 @@ def _results(
         cells = find_cells(
             scene,
             request.settings,
-            CellDefaults.of(ready.session.card),
+            ready.cell_defaults,
             save=True,
             workspace=workspace,
             report=report,
@@ -264,7 +263,9 @@ def _write_record(
             spacing_um_zyx=volume.spacing_um_zyx,
         ),
         network=network_of(session),
-        choices=choices_of(session, volume.spacing_um_zyx, ready.region),
+        choices=choices_of(
+            session, volume.spacing_um_zyx, ready.region, ready.cell_defaults.refine_zyx
+        ),
         estimate=ready.estimate.as_dict(),
     )
     write_record(finished.names.record, record)

@@ -35,6 +35,7 @@ FOLDER_NAME: Final = ".cellseg-work"
 _LEDGER: Final = "ledger.json"
 _PROBABILITY: Final = "probability.npy"
 _LABELS: Final = "labels.npy"
+_PIECES: Final = "pieces.npy"
 _BLOCKS: Final = "blocks"
 # Beyond this, flat files would fill memory with their pages and the disk with zeros.
 MOST_FLAT_VOXELS: Final = 2**28
@@ -151,28 +152,35 @@ class Workspace:
 
     def labels(self, shape_zyx: ShapeZYX) -> npt.NDArray[np.uint32]:
         """Scratch space on disk for labels, (Z, Y, X) uint32, all zero."""
-        (self.folder / _LABELS).unlink(missing_ok=True)
-        array: npt.NDArray[np.uint32] = self._array(_LABELS, shape_zyx, np.dtype(np.uint32))
+        return self._scratch(_LABELS, shape_zyx)
+
+    def pieces(self, shape_zyx: ShapeZYX) -> npt.NDArray[np.uint32]:
+        """The same for parts of cells, where they lie on a finer lattice than the labels."""
+        return self._scratch(_PIECES, shape_zyx)
+
+    def _scratch(self, name: str, shape_zyx: ShapeZYX) -> npt.NDArray[np.uint32]:
+        (self.folder / name).unlink(missing_ok=True)
+        array: npt.NDArray[np.uint32] = self._array(name, shape_zyx, np.dtype(np.uint32))
         return array
 
     def cells_folder(self, key: str) -> Path:
         """Where results of telling cells apart stand until the run has ended."""
         return self.folder / f"cells-{key}"
 
-    def cell_store(self, key: str, shape_zyx: ShapeZYX) -> CellStore:
+    def cell_store(self, key: str, shape_zyx: ShapeZYX, pieces_zyx: ShapeZYX) -> CellStore:
         """Where the cells of a large volume are told apart, as an interrupted run left it.
 
         Parameters
         ----------
         key
             `fingerprint` of everything that decides the cells beside the probability.
-        shape_zyx
-            Of the results.
+        shape_zyx, pieces_zyx
+            Of the results, and of the lattice on which cells are told apart.
         """
         folder = self.cells_folder(key)
         pieces, labels = (
-            ChunkedArray.create(folder / name, shape_zyx, np.dtype(np.uint32))
-            for name in ("pieces", "labels")
+            ChunkedArray.create(folder / name, shape, np.dtype(np.uint32))
+            for name, shape in (("pieces", pieces_zyx), ("labels", shape_zyx))
         )
         return CellStore(pieces, labels, KeptBlocks(folder / "found"))
 

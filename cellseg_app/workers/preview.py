@@ -55,7 +55,6 @@ def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, regi
 
     def work(context: JobContext) -> Preview:
         from cellseg_app.analysis.class_choice import foreground_class
-        from cellseg_app.pipeline.choices import CellDefaults
         from cellseg_app.pipeline.preparing import RunRequest, prepare
 
         loaded = shelf.network(settings.network)
@@ -76,7 +75,7 @@ def previewing(shelf: NetworkShelf, source: Path, *, settings: RunSettings, regi
             probability,
             image,
             volume.spacing_um_zyx,
-            CellDefaults.of(loaded.card),
+            ready.cell_defaults,
             foreground_class=shown,
             origin_zyx=(region[0].start, region[1].start, region[2].start),
         )

@@ -20,6 +20,7 @@ from cellseg_app.analysis.instances import (
 )
 from cellseg_app.analysis.instances.job import InstanceJob, InstanceResult, MethodSpec
 from cellseg_app.analysis.kept import KeptBlocks
+from cellseg_app.analysis.refining import NOT_REFINED
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.progress import CancelToken, ProgressSink
 from cellseg_app.core.settings import InstanceSettings
@@ -44,6 +45,7 @@ def segment_instances(
     options: InstanceSettings | None = None,
     block_zyx: ShapeZYX | None = None,
     spacing_um_zyx: SpacingZYX | None = None,
+    refine_zyx: ShapeZYX = NOT_REFINED,
     workers: int = 1,
     progress: ProgressSink | None = None,
     cancel: CancelToken | None = None,
@@ -75,6 +77,10 @@ def segment_instances(
         None takes what suits the method.
     spacing_um_zyx
         Voxel size; None means cubic voxels. Only cell-peaks looks at it.
+    refine_zyx
+        1 or 2 for each axis: how many voxels cell-peaks makes of one of the map, where its lattice
+        is coarse for the cells. Sizes stay in voxels of the map, blurs are in the smaller ones.
+        Other methods work on the map as it is.
     workers
         Threads.
     progress, cancel
@@ -84,8 +90,8 @@ def segment_instances(
         lie on disk.
     kept, pieces_out
         For work that can be taken up again: where results of blocks are kept, and an array like
-        `labels_out` for parts of cells, on disk. The call repeated with both goes on.
-
+        `labels_out` (refined, if the method refines) for parts of cells, on disk. The call
+        repeated with both goes on.
     considerate
         Let a window in this process go on, at the price of some time.
 
@@ -115,5 +121,6 @@ def segment_instances(
         ),
         block_is_ours=block_zyx is None,
         pieces_out=pieces_out,
+        refine_zyx=refine_zyx if INSTANCE_METHODS[method].refines else NOT_REFINED,
     )
     return INSTANCE_METHODS[method].run(job)

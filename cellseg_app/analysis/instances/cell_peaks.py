@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from cellseg_app.analysis.kept import Arrays, part_of, prefixed
 from cellseg_app.analysis.moments import Integers
 from cellseg_app.analysis.numbering import finish_pieces, kept_objects
 from cellseg_app.analysis.pieces import AT_ONCE, PieceStatistics
+from cellseg_app.analysis.refining import numbered_anew
 from cellseg_app.core.blocks import Region
 from cellseg_app.core.settings import InstanceSettings
 from cellseg_app.core.volume import ShapeZYX, SpacingZYX
@@ -68,6 +70,9 @@ def segment(job: InstanceJob) -> InstanceResult:
     4. Cells smaller than `min_size_voxels`, or than a fortieth of the typical cell, are dropped,
        and those smaller than `min_uncut_voxels`, or half of it where the volume's border cuts.
 
+    Along axes on which the map's voxels are coarse for the cells (`refine_zyx`), all of this
+    happens on voxels half as long; a voxel of the map then goes to the cell that fills most of it.
+
     Why it parts touching cells better than the other three: a fixed seed threshold (watershed) is
     too low for bright cells, whose summits then stay joined, and too high for dim ones, which get
     no seed; one smoothing scale (Voronoi-Otsu) splits cells larger than it and swallows smaller
@@ -90,6 +95,8 @@ def segment(job: InstanceJob) -> InstanceResult:
     options = job.options
     threshold = _THRESHOLD if job.threshold is None else job.threshold
     smoothing = _SMOOTHING if options.seed_smoothing is None else options.seed_smoothing
+    given, job = job, job.refined(threshold)
+    per_voxel = math.prod(job.refine_zyx)
     landscape = choose_landscape(job, threshold=threshold, smoothing_voxels=smoothing)
     if landscape.from_distance:
         job = job.with_own_block(_BLOCK_FOR_DISTANCES)
@@ -108,10 +115,12 @@ def segment(job: InstanceJob) -> InstanceResult:
     cell_of_piece = cell[joined.group]
     # Of millions of cells, what is not needed any more would be the most there is in memory.
     del joined, cell
+    min_uncut = options.min_uncut_voxels or 0
     min_size = options.min_size_voxels
     if min_size is None:
-        min_size = smallest_believable(objects)
-    min_uncut = options.min_uncut_voxels or 0
+        # Who states the size of cells says what a speck is, also where they have few voxels.
+        least = _SMALLEST // per_voxel if min_uncut else _SMALLEST
+        min_size = smallest_believable(objects, per_voxel, least)
     n_cells = finish_pieces(
         job.pieces,
         job.labels_out,
@@ -120,12 +129,14 @@ def segment(job: InstanceJob) -> InstanceResult:
         objects,
         keep=kept_objects(
             objects,
-            min_size_voxels=min_size,
-            min_uncut_voxels=min_uncut,
+            min_size_voxels=per_voxel * min_size,
+            min_uncut_voxels=per_voxel * min_uncut,
             remove_border=options.remove_border,
         ),
         plan=job.plan,
     )
+    if job.is_refined:
+        n_cells = numbered_anew(given.labels_out, n_cells, given.plan)
     used: Mapping[str, float | int | bool | str] = {
         "seed_smoothing": smoothing,
         "seed_depth": depth,
@@ -138,17 +149,20 @@ def segment(job: InstanceJob) -> InstanceResult:
     return InstanceResult(n_cells, threshold, used)
 
 
-def smallest_believable(objects: PieceStatistics) -> int:
-    """A fortieth of the size of the cell in which the median foreground voxel lies, at least 8.
+def smallest_believable(
+    objects: PieceStatistics, per_voxel: int = 1, least: int = _SMALLEST
+) -> int:
+    """A fortieth of the size of the cell in which the median foreground voxel lies, or the least.
 
-    Weighted by volume, the median does not mind however many specks there are.
+    Weighted by volume, the median does not mind however many specks there are. Objects are counted
+    in voxels of which `per_voxel` make one of the result.
     """
     sizes, numbers = _sizes(objects.count)
     if not len(sizes):
         return _SMALLEST
     total = np.cumsum(sizes * numbers)
     typical = sizes[int(np.searchsorted(total, total[-1] / 2))]
-    return max(_SMALLEST, round(float(typical) * _SMALLEST_SHARE))
+    return max(least, round(float(typical) * _SMALLEST_SHARE / per_voxel))
 
 
 def _sizes(count: Integers) -> tuple[Integers, Integers]:
@@ -203,4 +217,5 @@ SPEC = MethodSpec(
         "min_uncut_voxels": None,
     },
     halo=_halo,
+    refines=True,
 )

@@ -8,10 +8,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cellseg_app.analysis.blockwise import (
+    DEFAULT_BLOCK_ZYX,
     BlockPlan,
     Floats,
     WritableArray,
     read_probability,
+)
+from cellseg_app.analysis.refining import (
+    NOT_REFINED,
+    CoarsenedLabels,
+    RefinedMap,
+    refined_shape,
 )
 from cellseg_app.core.blocks import Region, at_most, grow, relative_to
 from cellseg_app.core.settings import InstanceSettings
@@ -53,10 +60,38 @@ class InstanceJob:
     plan: BlockPlan
     block_is_ours: bool = False
     pieces_out: WritableArray | None = None
+    refine_zyx: ShapeZYX = NOT_REFINED
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether cells are told apart on smaller voxels than the map's."""
+        return self.refine_zyx != NOT_REFINED
+
+    def refined(self, threshold: float) -> InstanceJob:
+        """The job on the refined lattice; labels arrive on the map's own, not yet in order."""
+        if not self.is_refined:
+            return self
+        shape, refine = refined_shape(self.shape_zyx, self.refine_zyx), self.refine_zyx
+        z, y, x = (
+            um / n for um, n in zip(self.spacing_um_zyx or (1.0, 1.0, 1.0), refine, strict=True)
+        )
+        block = DEFAULT_BLOCK_ZYX
+        if not self.block_is_ours:
+            block = refined_shape(self.plan.block_zyx, refine)
+        pieces = np.zeros(shape, np.uint32) if self.pieces_out is None else self.pieces_out
+        return replace(
+            self,
+            probability=RefinedMap(self.probability, refine),
+            labels_out=CoarsenedLabels(self.labels_out, self.probability, threshold, refine),
+            shape_zyx=shape,
+            spacing_um_zyx=(z, y, x),
+            plan=replace(self.plan, block_zyx=block),
+            pieces_out=pieces,
+        )
 
     def with_own_block(self, block_zyx: ShapeZYX) -> InstanceJob:
         """The job with another block, unless the caller has chosen one or the volume is large."""
-        if not self.block_is_ours or self.pieces_out is not None:
+        if not self.block_is_ours or self.plan.kept is not None:
             return self
         return replace(self, plan=replace(self.plan, block_zyx=block_zyx))
 
@@ -90,6 +125,8 @@ class MethodSpec:
         Its own values for what is left empty, by field name; `threshold` too.
     halo
         Voxels it looks at beyond a block on each side, for the memory estimate.
+    refines
+        Whether it can work on smaller voxels than the map's.
     """
 
     title: str
@@ -98,6 +135,7 @@ class MethodSpec:
     options: tuple[str, ...]
     defaults: Mapping[str, float | int | None]
     halo: Callable[[InstanceSettings, SpacingZYX | None], ShapeZYX]
+    refines: bool = False
 
 
 def framed(values: Floats, region: Region, reach: Region) -> Floats:

@@ -144,6 +144,21 @@ def test_the_methods_paragraph_says_what_was_done(record: RunRecord) -> None:
         assert part in text
 
 
+def test_the_methods_paragraph_says_where_voxels_were_divided(
+    record: RunRecord,
+) -> None:
+    def paragraph(method: str, refine_zyx: tuple[int, int, int]) -> str:
+        changed = {"instance_method": method, "refine_zyx": refine_zyx}
+        used = record.used.model_copy(update=changed)
+        return methods_paragraph(record.model_copy(update={"used": used}))
+
+    assert "interpolated by cubic convolution to 2 × 1 × 1 voxels for one" in paragraph(
+        "cell-peaks", (2, 1, 1)
+    )
+    for unrefined in (paragraph("watershed", (2, 1, 1)), paragraph("cell-peaks", (1, 1, 1))):
+        assert "interpolated" not in unrefined
+
+
 def test_the_methods_paragraph_says_nothing_that_was_not_done(record: RunRecord) -> None:
     bare = record.model_copy(
         update={
