@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 
 from cellseg_app.core.errors import SettingsError
 from cellseg_app.core.settings import Precision
-from cellseg_app.inference.runtime.openvino_runtime import intel_units
+from cellseg_app.inference.runtime.openvino_runtime import intel_units, processor_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def available_devices() -> list[DeviceInfo]:
     if torch.backends.mps.is_available():
         devices.append(DeviceInfo("mps", "Apple graphics", memory_bytes))
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    title = f"{platform.processor() or platform.machine()} ({cores} cores)"
+    title = f"{processor_name()} ({cores} cores)"
     devices.append(DeviceInfo("cpu", title, memory_bytes))
     titles = {"gpu": "Intel graphics", "npu": "Intel neural processor"}
     devices.extend(DeviceInfo(unit, titles[unit], memory_bytes) for unit in intel_units())

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cellseg_app.atomic import write_text_atomic
 from cellseg_app.core.errors import OutputError
 from cellseg_app.core.volume import ShapeZYX
+from cellseg_app.inference.runtime.openvino_runtime import processor_name
 from cellseg_app.inference.weights import LoadedNetwork
 from cellseg_app.paths import user_cache_path
 
@@ -37,7 +38,7 @@ def decision_key(
     from openvino import get_version
 
     machine = [
-        *(platform.machine(), platform.processor(), psutil.cpu_count()),
+        *(platform.machine(), processor_name(), psutil.cpu_count()),
         *(torch.get_num_threads(), torch.__version__, get_version()),
     ]
     network = [loaded.sha256, loaded.card.options, window, device, precision, at_once, runtime]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 import threading
 from collections.abc import Mapping
 from functools import cache
@@ -47,6 +48,18 @@ def intel_units() -> list[str]:
 
     found = {name.split(".")[0].lower() for name in openvino.Core().available_devices}
     return [unit for unit in ("gpu", "npu") if unit in found]
+
+
+@cache
+def processor_name() -> str:
+    """What the CPU calls itself, such as "AMD EPYC 9654 96-Core Processor"."""
+    if why_not_loaded() is None:
+        import openvino
+
+        name = str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
+        if name:
+            return name
+    return platform.processor() or platform.machine()
 
 
 class OpenVinoForward:
