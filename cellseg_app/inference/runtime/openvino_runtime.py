@@ -105,6 +105,8 @@ class OpenVinoForward:
             threads = torch.get_num_threads()
             options["INFERENCE_NUM_THREADS"] = threads
             options["NUM_STREAMS"] = max(1, min(at_once, threads))
+            # Pinned, the threads of every process would sit on the same first cores.
+            options["ENABLE_CPU_PINNING"] = False
         compiled = openvino.Core().compile_model(model, unit.upper(), options)
         self.trouble: str | None = None
         self._window = window

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,20 @@ def _output(model: Any) -> np.ndarray:
 
 def _never(*arguments: object, **options: object) -> None:
     raise AssertionError("converted again")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells it there")
+def test_no_thread_is_bound_to_a_core_that_another_run_would_be_bound_to_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    loaded = stored_network("TRAILMAP_MS", TINY, tmp_path)
+    forward, windows = _openvino(loaded, 32, at_once=1), _windows(60, 32)
+    every, seen = os.sched_getaffinity(0), set()
+    with ThreadPoolExecutor(1) as beside:
+        computing = beside.submit(forward, windows)
+        while not computing.done():
+            for task in Path("/proc/self/task").iterdir():
+                with suppress(ProcessLookupError):
+                    seen.add(frozenset(os.sched_getaffinity(int(task.name))))
+    assert seen == {frozenset(every)}
