@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 from vispy import scene
 from vispy.util.quaternion import Quaternion
 
@@ -28,7 +29,9 @@ def free_camera(upright: Any) -> Any:  # noqa: ANN401
     camera = scene.ArcballCamera(fov=_FIELD_OF_VIEW)
     turned = _axes(upright) @ upright._get_rotation_tr()[:3, :3]
     rotation = (np.linalg.inv(_axes(camera)) @ turned).T
-    camera.set_state(_quaternion=_quaternion(rotation))
+    x, y, z, w = Rotation.from_matrix(rotation).as_quat()
+    # vispy's camera takes Y for Z.
+    camera.set_state(_quaternion=Quaternion(w, x, z, y))
     return camera
 
 
@@ -36,14 +39,3 @@ def _axes(camera: Any) -> npt.NDArray[np.float64]:  # noqa: ANN401
     """Where the camera's own right, up and backward point, as rows."""
     up, forward, right = camera._get_dim_vectors()
     return np.array([right, up, -forward], float)
-
-
-def _quaternion(rotation: npt.NDArray[np.float64]) -> Quaternion:
-    angle = np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1.0, 1.0))
-    axis = np.array([rotation[a, b] - rotation[b, a] for a, b in ((2, 1), (0, 2), (1, 0))])
-    length = np.linalg.norm(axis)
-    if length == 0:
-        return Quaternion()
-    x, y, z = axis / length
-    # vispy's camera takes Y for Z.
-    return Quaternion.create_from_axis_angle(angle, x, z, y)
