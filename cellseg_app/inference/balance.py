@@ -27,9 +27,9 @@ _LOOK_COST: Final = 0.01
 # Thinner blocks would run most of their windows twice.
 _THINNEST_WINDOWS: Final = 2
 # How many blocks for each worker are tried.
-_BLOCKS_PER_WORKER: Final = (1, 2, 3, 4)
+BLOCKS_PER_WORKER: Final = (1, 2, 3, 4)
 # By this share of a block workers end apart, for none is as fast as the others all the time.
-_LATENESS: Final = 0.15
+LATENESS: Final = 0.15
 _FLOAT_BYTES: Final = 4
 Doubles = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.intp]
@@ -123,7 +123,7 @@ def shared_blocks(
         balanced_blocks(
             grid, chunk_zyx, work, n * workers, classes=classes, layer_bytes=layer_bytes
         )
-        for n in _BLOCKS_PER_WORKER
+        for n in BLOCKS_PER_WORKER
     )
     return min(plans, key=lambda blocks: _expected_end([work.within(b) for b in blocks], workers))
 
@@ -137,7 +137,7 @@ def busiest(works: Sequence[float], workers: int) -> float:
 
 
 def _expected_end(works: Sequence[float], workers: int) -> float:
-    return busiest(works, workers) + _LATENESS * max(works)
+    return busiest(works, workers) + LATENESS * max(works)
 
 
 def balanced_blocks(

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cellseg_app.inference.balance import BLOCKS_PER_WORKER, LATENESS
 from tests.benchmarks.scaling_costs import COSTS
 
 _WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
@@ -33,9 +34,6 @@ _WRITTEN_BLOCK = 64 * 512 * 512
 _WIDEST = 1024
 # A block that tells cells apart reads its surroundings too.
 _HALO = 2.0
-# Of the plans with so many blocks for each worker, the one that ends first is taken; workers end
-# apart by this share of a block.
-_BLOCKS_PER_WORKER, _LATENESS = (1, 2, 3, 4), 0.15
 _MOST_TASKS = 20_000
 
 
@@ -135,9 +133,9 @@ def _network_blocks(voxels: float, workers: int) -> tuple[int, float, float]:
 
     def end(plan: tuple[int, float, float]) -> float:
         blocks, per_block, twice = plan
-        return (math.ceil(blocks / workers) + _LATENESS) * per_block * twice
+        return (math.ceil(blocks / workers) + LATENESS) * per_block * twice
 
-    return min((_cut(voxels, n * workers) for n in _BLOCKS_PER_WORKER), key=end)
+    return min((_cut(voxels, n * workers) for n in BLOCKS_PER_WORKER), key=end)
 
 
 def _cut(voxels: float, n: int) -> tuple[int, float, float]:

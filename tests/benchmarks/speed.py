@@ -14,7 +14,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from cellseg_app.inference.runtime.openvino_runtime import processor_name
 from tests.benchmarks.speed_plot import bars
 
 NETWORKS = ("SegResNet", "SwinUNetR", "TRAILMAP_MS", "WNet", "VNet")
@@ -49,7 +49,7 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(rows)
     how = "one thread" if asked.clock == "cpu" else f"{psutil.cpu_count()} cores"
-    machine = f"{_processor()}, {how}, {date.today().isoformat()}"
+    machine = f"{processor_name()}, {how}, {date.today().isoformat()}"
     shown = [(row["what"], float(row["ratio"])) for row in rows if row.get("ratio")]
     (asked.out / "speed.svg").write_text(
         bars(shown, title="Times faster than the baseline", below=machine), encoding="utf-8"
@@ -222,15 +222,6 @@ def _busy_s() -> float:
 def _children_s() -> float:
     times = os.times()
     return times.children_user + times.children_system
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _short(value: object) -> str:
