@@ -65,10 +65,10 @@ class RefinedMap:
         wanted, own, read = self._regions(key)
         values = np.asarray(self._source[read]).astype(np.float32, copy=False)
         for axis, factor in reversed(list(enumerate(self._refine))):
-            part = slice(own[axis].start - read[axis].start, own[axis].stop - read[axis].start)
-            if factor == 1:
-                continue
-            values = _halved(values, axis, part)
+            if factor > 1:
+                first = own[axis].start - read[axis].start
+                part = slice(first, own[axis].stop - read[axis].start)
+                values = _halved(values, axis, part)
         inner = tuple(
             slice(w.start - factor * o.start, w.stop - factor * o.start)
             for w, o, factor in zip(wanted, own, self._refine, strict=True)

@@ -96,13 +96,19 @@ def test_a_killed_run_goes_on_and_ends_with_identical_labels(
     assert not (out / ".cellseg-work").exists()
 
 
-def test_a_batch_taken_up_again_keeps_what_was_done(
-    cellseg: Command, network: Path, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def folder(cells: Cells, tmp_path: Path) -> Path:
+    """Two volumes of the same cells, a.tif and b.tif."""
     folder = tmp_path / "batch"
     folder.mkdir()
     for name in "ab":
         write_volume_tiff(folder / f"{name}.tif", cells.image, spacing_um_zyx=SPACING_UM)
+    return folder
+
+
+def test_a_batch_taken_up_again_keeps_what_was_done(
+    cellseg: Command, network: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = 0
     original = WindowPredictor.__call__
 
@@ -126,12 +132,13 @@ def test_a_batch_taken_up_again_keeps_what_was_done(
 
 
 def test_a_volume_that_changes_during_its_run_is_said_to_and_not_taken_for_done(
-    cellseg: Command, network: Path, cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cellseg: Command,
+    network: Path,
+    cells: Cells,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = tmp_path / "batch"
-    folder.mkdir()
-    for name in "ab":
-        write_volume_tiff(folder / f"{name}.tif", cells.image, spacing_um_zyx=SPACING_UM)
     original = WindowPredictor.__call__
     calls = 0
 
